@@ -1,0 +1,119 @@
+// Tensor owns, View does not. Row-major and contiguous; which memory they live in is part of the type.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <new>
+#include <span>
+#include <type_traits>
+#include <utility>
+
+#include "ramer/core/shape.hpp"
+
+namespace ramer {
+
+/// Ordinary memory, 64-byte aligned. Backends name the memory that they compute in; the CPU backends share this one.
+struct HostMemory {
+  static constexpr bool host = true;
+  static constexpr std::size_t alignment = 64;
+  static void* allocate(std::size_t bytes) { return ::operator new(bytes, std::align_val_t{alignment}); }
+  static void deallocate(void* p) noexcept { ::operator delete(p, std::align_val_t{alignment}); }
+};
+
+/// A tensor that somebody else owns.
+template <class T, int Rank, class Memory = HostMemory>
+class View {
+ public:
+  static constexpr int rank = Rank;
+
+  constexpr View() = default;
+  constexpr View(T* data, Shape<Rank> shape) : data_(data), shape_(shape) {}
+  /// A view of constants from a view of variables.
+  constexpr operator View<const T, Rank, Memory>() const { return {data_, shape_}; }
+
+  constexpr T* data() const { return data_; }
+  constexpr const Shape<Rank>& shape() const { return shape_; }
+  constexpr Index extent(int axis) const { return shape_[axis]; }
+  constexpr Index size() const { return shape_.size(); }
+  constexpr bool empty() const { return size() == 0; }
+
+  template <class... I>
+    requires(sizeof...(I) == Rank)
+  constexpr T& operator()(I... index) const {
+    Index offset = 0;
+    [[maybe_unused]] int axis = 0;
+    ((offset = offset * shape_[axis++] + static_cast<Index>(index)), ...);
+    return data_[offset];
+  }
+
+  std::span<T> span() const
+    requires(Memory::host)
+  {
+    return {data_, static_cast<std::size_t>(size())};
+  }
+
+ private:
+  T* data_ = nullptr;
+  Shape<Rank> shape_{};
+};
+
+/// A tensor that owns its elements. Moves; copies only through `copy_from`, so that no copy is made by accident.
+/// Elements of a new host tensor are zero; those of a device tensor are undefined until written.
+template <class T, int Rank, class Memory = HostMemory>
+class Tensor {
+  static_assert(std::is_trivially_copyable_v<T>);
+
+ public:
+  static constexpr int rank = Rank;
+
+  Tensor() = default;
+  explicit Tensor(Shape<Rank> shape) : shape_(shape) {
+    const Index n = checked_size(shape.extents);
+    require<ShapeError>(n <= static_cast<Index>(static_cast<std::size_t>(-1) / 2 / sizeof(T)), "tensor too large: ", shape);
+    data_ = static_cast<T*>(Memory::allocate(static_cast<std::size_t>(n) * sizeof(T)));
+    if constexpr (Memory::host) std::fill_n(data_, n, T{});
+  }
+  Tensor(Tensor&& other) noexcept : data_(std::exchange(other.data_, nullptr)), shape_(std::exchange(other.shape_, {})) {}
+  Tensor& operator=(Tensor&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(shape_, other.shape_);
+    return *this;
+  }
+  ~Tensor() {
+    if (data_) Memory::deallocate(data_);
+  }
+
+  T* data() { return data_; }
+  const T* data() const { return data_; }
+  const Shape<Rank>& shape() const { return shape_; }
+  Index extent(int axis) const { return shape_[axis]; }
+  Index size() const { return data_ ? shape_.size() : 0; }
+
+  View<T, Rank, Memory> view() { return {data_, shape_}; }
+  View<const T, Rank, Memory> view() const { return {data_, shape_}; }
+
+  template <class... I>
+  T& operator()(I... index) {
+    return view()(index...);
+  }
+  template <class... I>
+  const T& operator()(I... index) const {
+    return view()(index...);
+  }
+  std::span<T> span()
+    requires(Memory::host)
+  {
+    return {data_, static_cast<std::size_t>(size())};
+  }
+  std::span<const T> span() const
+    requires(Memory::host)
+  {
+    return {data_, static_cast<std::size_t>(size())};
+  }
+
+ private:
+  T* data_ = nullptr;
+  Shape<Rank> shape_{};
+};
+
+}  // namespace ramer
