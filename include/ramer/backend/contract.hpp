@@ -1,0 +1,272 @@
+// What a backend provides. A backend is a cheap policy object (its threads or its stream), passed by reference and never
+// global. The list is short on purpose: everything else is an elementwise functor that runs through `map` or `map_2d`.
+//
+// Laws that hold for every kernel
+//   * Matrices are row-major. `T` is float or double; index arrays are std::int32_t, masks std::uint8_t.
+//   * An output is a Target: it is overwritten (never read first) or accumulated into, as the Target says.
+//   * The same arguments give the same bits, whatever the number of threads: work is cut by shape alone and partial sums are
+//     added in a fixed order.
+//   * Extents may be 0. A kernel neither allocates from the heap after it has seen its largest shape nor waits for the host.
+//   * Functors are named structs marked RAMER_HD with a const operator(); different indices write different places.
+#pragma once
+
+#include <cmath>
+#include <concepts>
+#include <cstdint>
+
+#include "ramer/core/random.hpp"
+#include "ramer/core/tensor.hpp"
+
+namespace ramer::backend {
+
+/// Where a result goes: `=` when `accumulate` is false, `+=` when it is true. Null when nobody wants it.
+template <class T>
+struct Target {
+  T* data = nullptr;
+  bool accumulate = false;
+
+  RAMER_HD explicit operator bool() const { return data != nullptr; }
+  RAMER_HD void put(Index i, T value) const { data[i] = accumulate ? data[i] + value : value; }
+  RAMER_HD Target at(Index offset) const { return {data + offset, accumulate}; }
+};
+
+enum class Transpose : bool { No = false, Yes = true };
+
+enum class Activation { None, Relu, Tanh, Gelu, Sigmoid };
+
+/// y = act(u). Gelu is the exact one: u Phi(u).
+template <class T>
+RAMER_HD T activate(Activation act, T u) {
+  switch (act) {
+    case Activation::Relu: return u > T(0) ? u : T(0);
+    case Activation::Tanh: return std::tanh(u);
+    case Activation::Gelu: return T(0.5) * u * (T(1) + std::erf(u * T(0.70710678118654752440)));
+    case Activation::Sigmoid: return u >= T(0) ? T(1) / (T(1) + std::exp(-u)) : std::exp(u) / (T(1) + std::exp(u));
+    case Activation::None: break;
+  }
+  return u;
+}
+
+/// Whether act'(u) needs u itself; the others are functions of y = act(u).
+constexpr bool needs_preactivation(Activation act) { return act == Activation::Gelu; }
+
+/// act'(u), from y = act(u), or from u for Gelu.
+template <class T>
+RAMER_HD T activation_slope(Activation act, T u, T y) {
+  switch (act) {
+    case Activation::Relu: return y > T(0) ? T(1) : T(0);
+    case Activation::Tanh: return T(1) - y * y;
+    case Activation::Gelu: {
+      const T cdf = T(0.5) * (T(1) + std::erf(u * T(0.70710678118654752440)));
+      return cdf + u * T(0.39894228040143267794) * std::exp(-T(0.5) * u * u);
+    }
+    case Activation::Sigmoid: return y * (T(1) - y);
+    case Activation::None: break;
+  }
+  return T(1);
+}
+
+/// What `gemm` does to a finished row-major result: add `bias` (n) to every row, keep that sum in `preactivation` (m, n) if
+/// not null, then apply `activation`.
+template <class T>
+struct Epilogue {
+  const T* bias = nullptr;
+  Activation activation = Activation::None;
+  T* preactivation = nullptr;
+  Index preactivation_stride = 0;
+};
+
+/// C (m, n) = or += alpha op(A) (m, k) op(B) (k, n); the epilogue is allowed only with `=`.
+template <class T>
+struct Gemm {
+  Transpose trans_a = Transpose::No, trans_b = Transpose::No;
+  Index m = 0, n = 0, k = 0;
+  T alpha = T(1);
+  const T* a = nullptr;
+  Index lda = 0;
+  const T* b = nullptr;
+  Index ldb = 0;
+  Target<T> c{};
+  Index ldc = 0;
+  Epilogue<T> epilogue{};
+};
+
+/// Inverted dropout at logical places: element (row, column) is kept when its draw is >= rate, and divided by 1 - rate.
+/// `row_key[r]` is the logical row, so that a token draws the same whether packed or padded.
+struct DropoutPlan {
+  RandomStream stream;
+  double rate = 0;
+  const std::uint64_t* row_key = nullptr;  ///< (R); null: the row's number
+
+  RAMER_HD bool active() const { return rate > 0; }
+  RAMER_HD double factor(std::uint64_t row, std::uint32_t column) const {
+    return stream.uniform(row, column) >= static_cast<float>(rate) ? 1.0 / (1.0 - rate) : 0.0;
+  }
+  RAMER_HD std::uint64_t key(Index row) const { return row_key ? row_key[row] : static_cast<std::uint64_t>(row); }
+};
+
+/// y (R, D) = gain * x^ + bias, x^ = (h - mean h) / sqrt(var h + eps), h = dropout(x) + residual; population variance over D.
+template <class T>
+struct LayerNorm {
+  Index rows = 0, cols = 0;
+  const T* x = nullptr;
+  const T* residual = nullptr;  ///< null: h = x
+  DropoutPlan dropout{};        ///< acts on x
+  const T* gain = nullptr;
+  const T* bias = nullptr;
+  T eps = T(1e-12);
+  T* y = nullptr;
+  T* normalized = nullptr;  ///< (R, D) x^, kept for the reverse; null: not wanted
+  T* inverse_sd = nullptr;  ///< (R)
+};
+
+/// The reverse of LayerNorm for x and residual (gain and bias are column reductions).
+template <class T>
+struct LayerNormReverse {
+  Index rows = 0, cols = 0;
+  const T* dy = nullptr;
+  const T* normalized = nullptr;
+  const T* inverse_sd = nullptr;
+  const T* gain = nullptr;
+  DropoutPlan dropout{};
+  Target<T> dx{};
+  Target<T> dresidual{};
+};
+
+/// Multi-head attention inside contiguous groups of rows (a sample's tokens, a segment's persons, ...).
+/// In a group every row is a query, and rows with key[r] != 0 are keys:
+///   p = softmax over keys of scale <q, k>;   out = dropout(p) v.
+/// A group flagged `uniform`, or one without keys, attends uniformly to all of its rows, whatever q and k are.
+/// Head h uses columns [h * width, (h + 1) * width) of q, k, v and out.
+template <class T>
+struct Attention {
+  Index groups = 0, rows = 0, heads = 1, width = 0;
+  const std::int32_t* offsets = nullptr;  ///< (groups + 1)
+  Index longest = 0;                      ///< rows of the longest group
+  const std::uint8_t* key = nullptr;      ///< (rows); null: all
+  const std::uint8_t* uniform = nullptr;  ///< (groups); null: none
+  T scale = T(1);
+  const T *q = nullptr, *k = nullptr, *v = nullptr;
+  Index ld = 0;           ///< row stride of q, k and v
+  DropoutPlan dropout{};  ///< on p: row = key of the query with the head in bits 20..31, column = low 20 bits of the key row's key
+  T* out = nullptr;
+  Index ld_out = 0;
+};
+
+/// Logical place of an attention weight for dropout.
+RAMER_HD inline std::uint64_t attention_row(std::uint64_t query_key, Index head) {
+  return query_key | (static_cast<std::uint64_t>(head) << 20);
+}
+RAMER_HD inline std::uint32_t attention_column(std::uint64_t key_key) { return static_cast<std::uint32_t>(key_key & 0xFFFFFu); }
+
+/// The reverse of Attention; probabilities are recomputed. dq, dk and dv may be one buffer: dq is put first, then dk, then dv.
+template <class T>
+struct AttentionReverse {
+  Attention<T> forward{};
+  const T* dout = nullptr;
+  Target<T> dq{}, dk{}, dv{};
+};
+
+/// Label-wise pooling: for each segment of rows and each column c of the scores,
+///   a[r, c] = softmax over the segment's rows with mask[r] != 0 of score[r, c];   out[s, c, :] = sum_r a[r, c] x[r, :].
+/// A segment flagged `uniform`, or one without unmasked rows, pools all of its rows with equal weight; an empty one gives 0.
+template <class T>
+struct SegmentPool {
+  Index segments = 0, rows = 0, columns = 0, width = 0;  ///< S, R, C, D
+  const std::int32_t* offsets = nullptr;                 ///< (S + 1)
+  const std::uint8_t* mask = nullptr;                    ///< (R); null: all
+  const std::uint8_t* uniform = nullptr;                 ///< (S); null: none
+  const T* x = nullptr;                                  ///< (R, D)
+  const T* score = nullptr;                              ///< (R, C)
+  T* weight = nullptr;                                   ///< (R, C) a, kept for the reverse and for inspection
+  T* out = nullptr;                                      ///< (S, C, D)
+};
+
+template <class T>
+struct SegmentPoolReverse {
+  SegmentPool<T> forward{};
+  const T* dout = nullptr;  ///< (S, C, D)
+  Target<T> dx{};           ///< (R, D)
+  Target<T> dscore{};       ///< (R, C)
+};
+
+/// Supervised contrastive loss over N = rows + queue_rows unit vectors, rows first (models of Eq 11). With s = <z_i, z_a> / temperature,
+///   loss_i = - sum_{p in P(i)} (s_ip - max_i - log(sum_{a != i} exp(s_ia - max_i) + 1e-12)) / (|P(i)| + 1e-12),
+/// P(i) = the others of i's class; class ids below 0 match nothing, yet count in every denominator. max_i runs over the whole
+/// row, i included. loss = mean of loss_i over the anchors: the rows, or with `queue_anchors` all N.
+/// N x N is never stored: the denominator is a streamed log-sum-exp and the positive part needs only sums per class.
+/// Cost: 2 N_anchor N width FLOP forward.
+template <class T>
+struct Contrastive {
+  Index rows = 0, queue_rows = 0, width = 0, classes = 0;
+  bool queue_anchors = false;
+  T temperature = T(0.07);
+  const T* features = nullptr;                 ///< (rows, width)
+  const std::int32_t* ids = nullptr;           ///< (rows)
+  const T* queue = nullptr;                    ///< (queue_rows, width)
+  const std::int32_t* queue_ids = nullptr;     ///< (queue_rows)
+  T* class_sum = nullptr;                      ///< (classes, width) sum of unit vectors per class, all N
+  T* class_count = nullptr;                    ///< (classes)
+  T* log_denominator = nullptr;                ///< (anchors) max_i + log(...)
+  T* anchor_loss = nullptr;                    ///< (anchors) loss_i
+  T* loss = nullptr;                           ///< scalar
+
+  RAMER_HD Index anchors() const { return rows + (queue_anchors ? queue_rows : 0); }
+  RAMER_HD const T* row(Index i) const { return i < rows ? features + i * width : queue + (i - rows) * width; }
+  RAMER_HD std::int32_t id(Index i) const { return i < rows ? ids[i] : queue_ids[i - rows]; }
+};
+
+/// dfeatures (rows, width) = dloss * d loss / d features, with the row maximum held constant. One pass: the similarity of
+/// (i, a) serves i's softmax and a's. Cost: 4 rows N width FLOP.
+template <class T>
+struct ContrastiveReverse {
+  Contrastive<T> forward{};
+  const T* dloss = nullptr;
+  Target<T> dfeatures{};
+};
+
+namespace detail {
+struct NoOp {
+  RAMER_HD void operator()(Index) const {}
+};
+struct NoOp2 {
+  RAMER_HD void operator()(Index, Index) const {}
+};
+struct Zero {
+  RAMER_HD double operator()(Index) const { return 0; }
+};
+struct Zero2 {
+  RAMER_HD double operator()(Index, Index) const { return 0; }
+};
+struct Drop {
+  RAMER_HD void operator()(Index, double) const {}
+};
+}  // namespace detail
+
+/// The contract. A policy that misses a kernel is named by the first clause that it fails.
+template <class B>
+concept Backend = requires(B& b, double* p, const double* c, Index n, Target<double> t) {
+  typename B::Memory;
+  { B::name } -> std::convertible_to<const char*>;
+  b.fill(p, n, 0.0);                                       // p[i] = value
+  b.copy(c, n, p);                                         // device to device
+  b.to_host(c, n, p);                                      // waits
+  b.from_host(c, n, p);
+  b.map(n, detail::NoOp{});                                // f(i), i < n
+  b.map_2d(n, n, detail::NoOp2{});                         // f(r, c); c is the fast axis
+  b.sum(n, detail::Zero{}, 1.0, t);                        // t[0] <- scale * sum_i f(i), Statistic accumulator
+  b.reduce_rows(n, n, detail::Zero2{}, detail::Drop{});    // put(r, sum_c f(r, c))
+  b.reduce_columns(n, n, detail::Zero2{}, t);              // t[c] <- sum_r f(r, c)
+  b.gemm(Gemm<double>{});
+  b.gemm_batched(Gemm<double>{}, n, n, n, n);              // batch count, strides of a, b, c
+  b.layer_norm(LayerNorm<double>{});
+  b.layer_norm_reverse(LayerNormReverse<double>{});
+  b.attention(Attention<double>{});
+  b.attention_reverse(AttentionReverse<double>{});
+  b.segment_pool(SegmentPool<double>{});
+  b.segment_pool_reverse(SegmentPoolReverse<double>{});
+  b.contrastive(Contrastive<double>{});
+  b.contrastive_reverse(ContrastiveReverse<double>{});
+};
+
+}  // namespace ramer::backend
