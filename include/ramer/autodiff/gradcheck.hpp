@@ -1,0 +1,128 @@
+// Checks the reverse of an op or a module against central differences. Public: check your own with it.
+//
+//   autodiff::Gradcheck check;
+//   auto x = check.input({2, 3});                                   // random values; keep them away from kinks with `transform`
+//   check.run([&](auto& tape, auto in) { return my_op(tape, in[0].reshape(Shape{2, 3})); });
+//
+// The output may have any rank: it is paired with a random cotangent. Every input is run through twice, once with its adjoint
+// pre-filled with NaN (what must be overwritten is overwritten) and once with it started at random numbers (what must be
+// accumulated is accumulated).
+#pragma once
+
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "ramer/autodiff/tape.hpp"
+#include "ramer/backend/reference.hpp"
+
+namespace ramer::autodiff {
+
+struct GradcheckOptions {
+  double step = 1e-5;       ///< of the central difference
+  double tolerance = 1e-6;  ///< of |analytic - numeric| / (1 + |numeric|)
+  std::uint64_t seed = 1;
+};
+
+template <class Backend = backend::Reference>
+class Gradcheck {
+ public:
+  using T = double;
+  using TapeType = Tape<Backend, T>;
+  using Options = GradcheckOptions;
+
+  explicit Gradcheck(Backend backend = Backend{}, Options options = {}) : backend_(std::move(backend)), options_(options) {}
+
+  /// Adds an input with standard normal entries and returns its number.
+  int input(Index size) {
+    Tensor<T, 1> x(Shape{size});
+    const RandomStream stream(options_.seed, name_hash("gradcheck.input"), inputs_.size());
+    for (Index i = 0; i < size; ++i) x(i) = stream.normal(0, static_cast<std::uint32_t>(i));
+    inputs_.push_back(std::move(x));
+    return static_cast<int>(inputs_.size()) - 1;
+  }
+  /// Adds an input with given entries.
+  int input(const std::vector<T>& values) {
+    const int which = input(static_cast<Index>(values.size()));
+    std::copy(values.begin(), values.end(), value(which).data());
+    return which;
+  }
+  Tensor<T, 1>& value(int which) { return inputs_[static_cast<std::size_t>(which)]; }
+
+  /// @return an empty string if all derivatives agree, else a sentence that names the first that does not
+  template <class F>
+  std::string run(F f) {
+    for (const bool accumulate : {false, true}) {
+      if (std::string trouble = run_once(f, accumulate); !trouble.empty()) return trouble;
+    }
+    return {};
+  }
+
+ private:
+  template <class F>
+  std::string run_once(F& f, bool accumulate) {
+    std::vector<Tensor<T, 1>> start, gradient;
+    std::vector<Slot<T>> slots(inputs_.size());
+    std::vector<Var<T, 1>> leaves;
+    for (std::size_t i = 0; i < inputs_.size(); ++i) {
+      gradient.emplace_back(inputs_[i].shape());
+      start.emplace_back(inputs_[i].shape());
+      const RandomStream stream(options_.seed, name_hash("gradcheck.start"), i);
+      for (Index j = 0; j < inputs_[i].size(); ++j) {
+        start[i](j) = accumulate ? stream.normal(0, static_cast<std::uint32_t>(j)) : 0.0;
+        gradient[i](j) = accumulate ? start[i](j) : std::numeric_limits<T>::quiet_NaN();
+      }
+      slots[i] = {gradient[i].data(), inputs_[i].size(), accumulate, true};
+      leaves.emplace_back(inputs_[i].data(), inputs_[i].shape(), &slots[i]);
+    }
+    Tensor<T, 1> cotangent;
+    {
+      TapeType tape(backend_, workspace_, true);
+      auto y = f(tape, leaves);
+      cotangent = Tensor<T, 1>(Shape{y.size()});
+      const RandomStream stream(options_.seed, name_hash("gradcheck.cotangent"));
+      for (Index j = 0; j < y.size(); ++j) cotangent(j) = stream.normal(0, static_cast<std::uint32_t>(j));
+      if (!y.tracked()) return "the output does not depend on any input";
+      const auto target = tape.target(y);
+      for (Index j = 0; j < y.size(); ++j) target.put(j, cotangent(j));
+      tape.sweep();
+    }
+    for (std::size_t i = 0; i < inputs_.size(); ++i) {
+      for (Index j = 0; j < inputs_[i].size(); ++j) {
+        const T analytic = slots[i].written ? gradient[i](j) - start[i](j) : T(0);
+        const T numeric = difference(f, i, j, cotangent);
+        if (!(std::abs(analytic - numeric) <= options_.tolerance * (1 + std::abs(numeric)))) {
+          return "input " + std::to_string(i) + " element " + std::to_string(j) + (accumulate ? " (accumulating)" : "") +
+                 ": analytic " + std::to_string(analytic) + ", numeric " + std::to_string(numeric);
+        }
+      }
+    }
+    return {};
+  }
+  template <class F>
+  T difference(F& f, std::size_t i, Index j, const Tensor<T, 1>& cotangent) {
+    T& x = inputs_[i](j);
+    const T kept = x;
+    T side[2];
+    for (int s = 0; s < 2; ++s) {
+      x = kept + (s ? options_.step : -options_.step);
+      std::vector<Var<T, 1>> leaves;
+      for (auto& input : inputs_) leaves.emplace_back(input.data(), input.shape());
+      TapeType tape(backend_, workspace_, false);
+      auto y = f(tape, leaves);
+      side[s] = 0;
+      for (Index k = 0; k < y.size(); ++k) side[s] += y.data()[k] * cotangent(k);
+    }
+    x = kept;
+    return (side[1] - side[0]) / (2 * options_.step);
+  }
+
+  Backend backend_;
+  Options options_;
+  Workspace<typename Backend::Memory> workspace_;
+  std::vector<Tensor<T, 1>> inputs_;
+};
+
+}  // namespace ramer::autodiff

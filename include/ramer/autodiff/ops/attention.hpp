@@ -1,0 +1,63 @@
+// Attention inside groups of rows, and label-wise pooling of segments. Laws: backend/contract.hpp.
+#pragma once
+
+#include "ramer/autodiff/tape.hpp"
+
+namespace ramer::autodiff {
+
+/// Which rows attend to which: contiguous groups, and the rows among them that are keys.
+struct AttentionGroups {
+  Index groups = 0, longest = 0;
+  const std::int32_t* offsets = nullptr;  ///< (groups + 1)
+  const std::uint8_t* key = nullptr;      ///< (R); null: all
+  const std::uint8_t* uniform = nullptr;  ///< (groups); null: none
+};
+
+/// y (R, H) = multi-head scaled dot-product attention: softmax(scale q k^T) v within each group, per head of H / heads columns.
+template <class Tp, class T>
+Var<T, 2> attention(Tp& tape, Var<T, 2> q, Var<T, 2> k, Var<T, 2> v, const AttentionGroups& groups, Index heads, T scale,
+                    const backend::DropoutPlan& dropout = {}) {
+  require<ShapeError>(q.shape() == k.shape() && q.shape() == v.shape(), "attention: q ", q.shape(), ", k ", k.shape(), ", v ",
+                      v.shape());
+  require<ShapeError>(heads > 0 && q.extent(1) % heads == 0, "attention: width ", q.extent(1), " is no multiple of ", heads, " heads");
+  auto [y, out] = tape.output(q.shape(), q, k, v);
+  const Index width = q.extent(1);
+  const backend::Attention<T> p{groups.groups, q.extent(0), heads,    width / heads, groups.offsets, groups.longest, groups.key,
+                                groups.uniform, scale,      q.data(), k.data(),      v.data(),       width,          dropout,
+                                out,            width};
+  tape.backend().attention(p);
+  tape.record(y, [=](Tp& t, const T* dy) {
+    const auto dq = t.target(q), dk = t.target(k), dv = t.target(v);
+    t.backend().attention_reverse(backend::AttentionReverse<T>{p, dy, dq, dk, dv});
+  });
+  return y;
+}
+
+/// Contiguous segments of rows, and the rows among them that count.
+struct Segments {
+  Index segments = 0;
+  const std::int32_t* offsets = nullptr;  ///< (segments + 1)
+  const std::uint8_t* mask = nullptr;     ///< (R); null: all
+  const std::uint8_t* uniform = nullptr;  ///< (segments); null: none
+};
+
+/// y (S, C, D): per segment and column c, the average of x (R, D) with weights softmax over the segment's rows of score (R, C).
+/// `weight_out`, if not null, receives the place of the weights (R, C).
+template <class Tp, class T>
+Var<T, 3> segment_pool(Tp& tape, Var<T, 2> x, Var<T, 2> score, const Segments& segments, const T** weight_out = nullptr) {
+  require<ShapeError>(x.extent(0) == score.extent(0), "segment_pool: rows ", x.shape(), ", scores ", score.shape());
+  const Index rows = x.extent(0), columns = score.extent(1), width = x.extent(1);
+  auto [y, out] = tape.output(Shape{segments.segments, columns, width}, x, score);
+  T* weight = tape.template keep<T>(rows * columns);
+  const backend::SegmentPool<T> p{segments.segments, rows,     columns,      width,  segments.offsets, segments.mask,
+                                  segments.uniform,  x.data(), score.data(), weight, out};
+  tape.backend().segment_pool(p);
+  if (weight_out) *weight_out = weight;
+  tape.record(y, [=](Tp& t, const T* dy) {
+    const auto dx = t.target(x), dscore = t.target(score);
+    t.backend().segment_pool_reverse(backend::SegmentPoolReverse<T>{p, dy, dx, dscore});
+  });
+  return y;
+}
+
+}  // namespace ramer::autodiff

@@ -1,0 +1,145 @@
+// Scores per label: a row of weights per label slot, the maximum over modalities, the mean over slots.
+#pragma once
+
+#include <span>
+
+#include "ramer/autodiff/tape.hpp"
+
+namespace ramer::autodiff {
+
+namespace detail {
+
+template <class T>
+struct LabelDotTerm {
+  const T *x, *w;
+  Index labels, width;
+  RAMER_HD T operator()(Index r, Index d) const { return x[r * width + d] * w[(r % labels) * width + d]; }
+};
+template <class T>
+struct PutScore {
+  T* out;
+  RAMER_HD void operator()(Index r, T value) const { out[r] = value; }
+};
+template <class T>
+struct LabelDotInput {  // dx[r, d] += dy[r] w[r % C, d]
+  const T *dy, *w;
+  Index labels, width;
+  backend::Target<T> dx;
+  RAMER_HD void operator()(Index r, Index d) const { dx.put(r * width + d, dy[r] * w[(r % labels) * width + d]); }
+};
+template <class T>
+struct LabelDotWeight {  // dw[c, d] += sum_b dy[b, c] x[b, c, d]
+  const T *dy, *x;
+  Index batch, labels, width;
+  backend::Target<T> dw;
+  RAMER_HD void operator()(Index c, Index d) const {
+    T total = 0;
+    for (Index b = 0; b < batch; ++b) total += dy[b * labels + c] * x[(b * labels + c) * width + d];
+    dw.put(c * width + d, total);
+  }
+};
+template <class T>
+struct MaxForward {
+  const Var<T, 2>* xs;
+  Index count, labels;
+  const std::uint8_t* present;
+  T* y;
+  std::int32_t* winner;
+  RAMER_HD void operator()(Index i) const {
+    const std::uint8_t* row = present ? present + i / labels * count : nullptr;
+    bool any = false;
+    for (Index m = 0; m < count && row; ++m) any = any || row[m];
+    std::int32_t best = -1;
+    for (Index m = 0; m < count; ++m) {
+      if (any && !row[m]) continue;
+      if (best < 0 || xs[m].data()[i] > xs[best].data()[i]) best = static_cast<std::int32_t>(m);
+    }
+    winner[i] = best;
+    y[i] = xs[best].data()[i];
+  }
+};
+template <class T>
+struct MaxReverse {
+  const T* dy;
+  const std::int32_t* winner;
+  std::int32_t which;
+  backend::Target<T> dx;
+  RAMER_HD void operator()(Index i) const { dx.put(i, winner[i] == which ? dy[i] : T(0)); }
+};
+template <class T>
+struct SlotMean {
+  const T* x;
+  Index slots, width;
+  T* y;
+  RAMER_HD void operator()(Index b, Index d) const {
+    T total = 0;
+    for (Index j = 0; j < slots; ++j) total += x[(b * slots + j) * width + d];
+    y[b * width + d] = total / static_cast<T>(slots);
+  }
+};
+template <class T>
+struct SlotMeanReverse {
+  const T* dy;
+  Index slots, width;
+  backend::Target<T> dx;
+  RAMER_HD void operator()(Index r, Index d) const {
+    dx.put(r * width + d, dy[r / slots * width + d] / static_cast<T>(slots));
+  }
+};
+
+}  // namespace detail
+
+/// y (B, C): y[b, c] = <x[b, c, :], w[c, :]> for x (B, C, D), w (C, D). Eq 8's class scores.
+template <class Tp, class T>
+Var<T, 2> label_dot(Tp& tape, Var<T, 3> x, Var<T, 2> w) {
+  const Index batch = x.extent(0), labels = x.extent(1), width = x.extent(2), rows = batch * labels;
+  require<ShapeError>(w.extent(0) == labels && w.extent(1) == width, "label_dot: ", x.shape(), " and weight ", w.shape());
+  auto [y, out] = tape.output(Shape{batch, labels}, x, w);
+  tape.backend().reduce_rows(rows, width, detail::LabelDotTerm<T>{x.data(), w.data(), labels, width}, detail::PutScore<T>{out});
+  tape.record(y, [=](Tp& t, const T* dy) {
+    if (auto d = t.target(x)) t.backend().map_2d(rows, width, detail::LabelDotInput<T>{dy, w.data(), labels, width, d});
+    if (auto d = t.target(w)) {
+      t.backend().map_2d(labels, width, detail::LabelDotWeight<T>{dy, x.data(), batch, labels, width, d});
+    }
+  });
+  return y;
+}
+
+/// y (B, C): the maximum over the inputs k (B, C) with present[b, k] != 0; over all of them where none is, or without `present`.
+/// Ties go to the first. `winner` (B, C), if asked for, receives the place of the chosen inputs.
+template <class Tp, class T>
+Var<T, 2> max_over(Tp& tape, std::span<const Var<T, 2>> xs, const std::uint8_t* present = nullptr,
+                   const std::int32_t** winner_out = nullptr) {
+  bool tracked = false;
+  auto kept = tape.template list<Var<T, 2>>(static_cast<Index>(xs.size()));
+  for (std::size_t k = 0; k < xs.size(); ++k) {
+    require<ShapeError>(xs[k].shape() == xs[0].shape(), "max_over: ", xs[0].shape(), " and ", xs[k].shape());
+    tracked = tracked || xs[k].tracked();
+    kept[k] = xs[k];
+  }
+  auto [y, out] = tape.output_if(tracked, xs[0].shape());
+  const Index n = y.size(), labels = xs[0].extent(1);
+  auto* winner = tape.template keep<std::int32_t>(n);
+  tape.backend().map(n, detail::MaxForward<T>{kept.data(), static_cast<Index>(xs.size()), labels, present, out, winner});
+  if (winner_out) *winner_out = winner;
+  tape.record(y, [=](Tp& t, const T* dy) {
+    for (std::size_t k = 0; k < kept.size(); ++k) {
+      if (auto d = t.target(kept[k])) t.backend().map(n, detail::MaxReverse<T>{dy, winner, static_cast<std::int32_t>(k), d});
+    }
+  });
+  return y;
+}
+
+/// y (B, D): the mean over the label slots of x (B, C, D).
+template <class Tp, class T>
+Var<T, 2> slot_mean(Tp& tape, Var<T, 3> x) {
+  const Index batch = x.extent(0), slots = x.extent(1), width = x.extent(2);
+  auto [y, out] = tape.output(Shape{batch, width}, x);
+  tape.backend().map_2d(batch, width, detail::SlotMean<T>{x.data(), slots, width, out});
+  tape.record(y, [=](Tp& t, const T* dy) {
+    t.backend().map_2d(batch * slots, width, detail::SlotMeanReverse<T>{dy, slots, width, t.target(x)});
+  });
+  return y;
+}
+
+}  // namespace ramer::autodiff

@@ -1,0 +1,189 @@
+// Reverse-mode automatic differentiation over an arena.
+//
+// An op computes its value into the arena and records a closure, also in the arena, that turns the adjoint of its output into
+// contributions to the adjoints of its inputs. The reverse sweep runs the closures backwards. Closures are trivially
+// destructible: rewinding the arena is all the clean-up there is.
+#pragma once
+
+#include <initializer_list>
+#include <new>
+#include <span>
+#include <type_traits>
+#include <utility>
+
+#include "ramer/autodiff/arena.hpp"
+#include "ramer/autodiff/var.hpp"
+#include "ramer/backend/contract.hpp"
+
+namespace ramer::autodiff {
+
+/// The memory that a tape works in. One per thread that records; reused from step to step.
+template <class Memory>
+struct Workspace {
+  Arena<Memory> values;        ///< what ops produce
+  Arena<HostMemory> closures;  ///< nodes and slots
+  Pool<Memory> adjoints;       ///< and scratch
+
+  void rewind() {
+    values.rewind();
+    closures.rewind();
+    adjoints.rewind();
+  }
+  std::size_t bytes() const { return values.capacity() + closures.capacity() + adjoints.capacity(); }
+};
+
+template <class Backend_, class T>
+class Tape {
+ public:
+  using Backend = Backend_;
+  using Memory = typename Backend::Memory;
+  using Real = T;
+  using Target = backend::Target<T>;
+
+  /// A fresh value: `var` is the handle to pass on, `data` is where the op writes it.
+  template <int Rank>
+  struct Output {
+    Var<T, Rank> var;
+    T* data;
+  };
+
+  /// Starts an empty tape. Without `recording` no slot and no closure is ever made: inference.
+  Tape(Backend& backend, Workspace<Memory>& workspace, bool recording)
+      : backend_(&backend), workspace_(&workspace), recording_(recording) {
+    workspace.rewind();
+  }
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+
+  Backend& backend() { return *backend_; }
+  bool recording() const { return recording_; }
+
+  /// Memory for a value. It is tracked when the tape records and one of `inputs` is tracked.
+  template <int Rank, class... Inputs>
+  Output<Rank> output(Shape<Rank> shape, const Inputs&... inputs) {
+    T* data = workspace_->values.template allocate<T>(shape.size());
+    const bool tracked = recording_ && (inputs.tracked() || ...);
+    return {Var<T, Rank>(data, shape, tracked ? make_slot(shape.size()) : nullptr), data};
+  }
+  template <int Rank>
+  Output<Rank> output_if(bool tracked, Shape<Rank> shape) {
+    T* data = workspace_->values.template allocate<T>(shape.size());
+    return {Var<T, Rank>(data, shape, recording_ && tracked ? make_slot(shape.size()) : nullptr), data};
+  }
+  /// The same value with an adjoint of its own.
+  template <int Rank>
+  Var<T, Rank> alias(const Var<T, Rank>& x) {
+    return {x.data(), x.shape(), recording_ && x.tracked() ? make_slot(x.size()) : nullptr};
+  }
+  /// Memory that lives as long as the step: what an op keeps for its reverse.
+  template <class U>
+  U* keep(Index count) {
+    return workspace_->values.template allocate<U>(count);
+  }
+  /// Host memory that lives as long as the step, value-initialised.
+  template <class U>
+  std::span<U> list(Index count) {
+    static_assert(std::is_trivially_destructible_v<U>);
+    U* data = workspace_->closures.template allocate<U>(count);
+    for (Index i = 0; i < count; ++i) new (data + i) U{};
+    return {data, static_cast<std::size_t>(count)};
+  }
+  /// Memory that the caller gives back inside the same closure.
+  T* scratch(Index count) { return static_cast<T*>(workspace_->adjoints.allocate(bytes(count))); }
+  void release(T* scratch, Index count) { workspace_->adjoints.release(scratch, bytes(count)); }
+
+  /// Records `reverse(tape, dy)` to run when the adjoint dy of `y` is complete; nothing if `y` is not tracked.
+  template <int Rank, class F>
+  void record(const Var<T, Rank>& y, F reverse) {
+    static_assert(std::is_trivially_destructible_v<F>, "closures are never destroyed: capture pointers, shapes and numbers only");
+    static_assert(std::is_trivially_copyable_v<F>, "capture pointers, shapes and numbers only");
+    if (!y.tracked()) return;
+    struct Closure : Node {
+      F reverse;
+      explicit Closure(F f) : reverse(f) {}
+    };
+    auto* node = new (workspace_->closures.allocate_bytes(sizeof(Closure))) Closure(reverse);
+    node->run = [](Node* self, Tape& tape) {
+      static_cast<Closure*>(self)->reverse(tape, static_cast<const T*>(self->output->adjoint));
+    };
+    node->output = y.slot();
+    node->previous = last_;
+    last_ = node;
+  }
+
+  /// Where a contribution to the adjoint of `x` goes; null if nobody wants it. Ask once per contribution, and write it all.
+  template <int Rank>
+  Target target(const Var<T, Rank>& x) {
+    return target(x.slot());
+  }
+  Target target(Slot<T>* slot) {
+    if (!slot) return {};
+    if (!slot->adjoint) slot->adjoint = scratch(slot->size);
+    const bool accumulate = slot->written;
+    slot->written = true;
+    return {slot->adjoint, accumulate};
+  }
+
+  /// Gives `x` a home for its adjoint that outlives the sweep. For inspection: the adjoint is then found at the returned place,
+  /// valid until the workspace is rewound; it is meaningful only where `x.slot()->written`.
+  template <int Rank>
+  T* pin(const Var<T, Rank>& x) {
+    Slot<T>* slot = x.slot();
+    if (!slot) return nullptr;
+    if (!slot->adjoint) slot->adjoint = keep<T>(slot->size);
+    slot->pinned = true;
+    return slot->adjoint;
+  }
+
+  /// A scalar and its factor in what is differentiated.
+  struct Seed {
+    Var<T, 0> scalar;
+    T weight;
+  };
+  /// Adds weight * d scalar to every adjoint. A seed of weight 0 sends nothing at all. Ends the recording.
+  void reverse(std::span<const Seed> seeds) {
+    for (const Seed& seed : seeds) {
+      if (seed.weight == T(0)) continue;
+      if (Target t = target(seed.scalar)) backend_->map(1, Put{t, seed.weight});
+    }
+    sweep();
+  }
+  /// The sweep alone: for callers that have put adjoints into targets themselves.
+  void sweep() {
+    while (last_) {
+      Node* node = last_;
+      last_ = node->previous;
+      Slot<T>* slot = node->output;
+      if (!slot->written) continue;
+      node->run(node, *this);
+      if (!slot->pinned) {
+        release(slot->adjoint, slot->size);
+        slot->adjoint = nullptr;
+        slot->written = false;
+      }
+    }
+  }
+
+ private:
+  struct Node {
+    void (*run)(Node*, Tape&) = nullptr;
+    Slot<T>* output = nullptr;
+    Node* previous = nullptr;
+  };
+  struct Put {
+    Target target;
+    T value;
+    RAMER_HD void operator()(Index i) const { target.put(i, value); }
+  };
+  static std::size_t bytes(Index count) { return static_cast<std::size_t>(count) * sizeof(T); }
+  Slot<T>* make_slot(Index size) {
+    return new (workspace_->closures.allocate_bytes(sizeof(Slot<T>))) Slot<T>{nullptr, size, false, false};
+  }
+
+  Backend* backend_;
+  Workspace<Memory>* workspace_;
+  bool recording_;
+  Node* last_ = nullptr;
+};
+
+}  // namespace ramer::autodiff
