@@ -1,0 +1,34 @@
+// Label-wise attention (models.md 1.3): hidden states over time to one vector per label.
+#pragma once
+
+#include "ramer/autodiff/ops/attention.hpp"
+#include "ramer/autodiff/ops/linear.hpp"
+#include "ramer/encoder/tokens.hpp"
+
+namespace ramer::encoder {
+
+/// X (B, C, H): X[b, c] = sum_r a[r, c] h[r], a = softmax over the sample's looked-at and available rows of <h[r], w_c>;
+/// uniform over the looked-at rows where none is available. W (C, H), no bias.
+template <class E>
+struct LabelAttention {
+  nn::Parameter<E> weight;
+
+  LabelAttention() = default;
+  LabelAttention(Index labels, Index width) : weight({labels, width}, nn::Init::xavier(width, labels), true) {}
+
+  nn::Var<E, 3> operator()(nn::Context<E>& ctx, nn::Var<E, 2> h, const TokenPlan& plan, Index which) const {
+    const auto segments = static_cast<Index>(plan.target_offsets.size()) - 1;
+    const nn::Var<E, 2> score = autodiff::linear(ctx.tape, h, ctx.template use<2>(weight), nn::Var<E, 1>{});   // (R_t, C)
+    const typename E::Real* a = nullptr;
+    const nn::Var<E, 3> x = autodiff::segment_pool(
+        ctx.tape, h, score, {segments, ctx.device(plan.target_offsets), ctx.device(plan.target_mask), nullptr}, &a);  // (B, C, H)
+    if (ctx.taps) ctx.tap("label_attention", which, nn::Var<E, 2>(a, score.shape()));
+    return x;
+  }
+  template <class Self, class Visitor>
+  static void parameters(Self& self, Visitor&& visit) {
+    visit("weight", self.weight);
+  }
+};
+
+}  // namespace ramer::encoder

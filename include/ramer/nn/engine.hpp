@@ -1,0 +1,94 @@
+// Backend and precision as one parameter, and what every module is called with.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+
+#include "ramer/autodiff/tape.hpp"
+#include "ramer/core/precision.hpp"
+#include "ramer/nn/parameter.hpp"
+
+namespace ramer::nn {
+
+/// Receives intermediate values while a model runs: `on(name, modality, var data ...)`. For inspection and tests.
+template <class E>
+class Taps {
+ public:
+  virtual ~Taps() = default;
+  /// A value called `name` of modality `which` (-1: of none): `size` elements at `data`, its adjoint at `slot` once the sweep ran.
+  virtual void on(std::string_view name, Index which, const typename E::Real* data, Index size,
+                  autodiff::Slot<typename E::Real>* slot, typename E::Tape& tape) = 0;
+};
+
+/// Shorthand for the types that belong together.
+template <class Backend_, class Precision_>
+struct Engine {
+  using Backend = Backend_;
+  using Precision = Precision_;
+  using Real = typename Precision::Activation;
+  using Memory = typename Backend::Memory;
+  using Tape = autodiff::Tape<Backend, Real>;
+  template <int Rank>
+  using Var = autodiff::Var<Real, Rank>;
+};
+
+/// A named source of dropout. The name, and so the stream, is given when the module is registered.
+struct Dropout {
+  double rate = 0;
+  std::uint64_t stream = 0;
+};
+
+/// What a forward pass works with. Made anew for each step; modules take it by reference.
+template <class E>
+struct Context {
+  using Real = typename E::Real;
+  template <int Rank>
+  using Var = typename E::template Var<Rank>;
+
+  typename E::Tape& tape;
+  Gradients<E>* gradients = nullptr;  ///< null: parameters are constants
+  bool training = false;              ///< dropout, shuffling and soft prototypes
+  std::uint64_t seed = 0;
+  std::uint64_t step = 0;  ///< part of every random draw
+  Taps<E>* taps = nullptr;
+  int frozen = 0;  ///< above 0: parameters are constants (see Frozen)
+
+  typename E::Backend& backend() { return tape.backend(); }
+
+  /// A parameter as a value. Its adjoint goes to the gradients, unless parameters are frozen.
+  template <int Rank>
+  Var<Rank> use(const Parameter<E>& p) {
+    return {p.value.data(), p.template shape<Rank>(), gradients && !frozen ? &gradients->slot(p.number) : nullptr};
+  }
+  /// The dropout of this step; inactive outside training. `row_key`: logical row of each row, see DropoutPlan.
+  backend::DropoutPlan dropout(const Dropout& d, const std::uint64_t* row_key = nullptr) const {
+    if (!training || d.rate <= 0) return {};
+    return {RandomStream(seed, d.stream, step), d.rate, row_key};
+  }
+  template <int Rank>
+  void tap(std::string_view name, Index which, const Var<Rank>& x) {
+    if (taps) taps->on(name, which, x.data(), x.size(), x.slot(), tape);
+  }
+  /// Where the kernels find an array of the host. The same place for backends that compute in host memory.
+  template <class U>
+  const U* device(const std::vector<U>& array) const {
+    static_assert(E::Memory::host, "backends with memory of their own mirror the plan");
+    return array.data();
+  }
+};
+
+/// While one of these lives, parameters are constants: a frozen discriminator passes adjoints through but gets none.
+template <class E>
+class Frozen {
+ public:
+  explicit Frozen(Context<E>& context) : context_(context) { ++context_.frozen; }
+  ~Frozen() { --context_.frozen; }
+  Frozen(const Frozen&) = delete;
+  Frozen& operator=(const Frozen&) = delete;
+
+ private:
+  Context<E>& context_;
+};
+
+}  // namespace ramer::nn

@@ -1,0 +1,33 @@
+// Layer normalisation with its gain and bias (models.md 1.1, 1.2: eps 1e-12 inside the root).
+#pragma once
+
+#include "ramer/autodiff/ops/norm.hpp"
+#include "ramer/nn/module.hpp"
+
+namespace ramer::nn {
+
+template <class E>
+struct LayerNorm {
+  Parameter<E> weight, bias;  ///< (D) gain and bias
+
+  LayerNorm() = default;
+  /// `gain_decays`: the released training lets the gain of an INPUT normalisation decay, and no other (models.md 1.5).
+  explicit LayerNorm(Index width, bool gain_decays = false)
+      : weight({width}, Init::constant(1), gain_decays), bias({width}, Init::constant(0), false) {}
+
+  /// y (R, D) = LN(x).
+  Var<E, 2> operator()(Context<E>& ctx, Var<E, 2> x) const {
+    return autodiff::layer_norm(ctx.tape, x, ctx.template use<1>(weight), ctx.template use<1>(bias));
+  }
+  /// y (R, D) = LN(dropout(x) + residual).
+  Var<E, 2> operator()(Context<E>& ctx, Var<E, 2> x, Var<E, 2> residual, const backend::DropoutPlan& dropout) const {
+    return autodiff::residual_norm(ctx.tape, x, residual, ctx.template use<1>(weight), ctx.template use<1>(bias), dropout);
+  }
+  template <class Self, class Visitor>
+  static void parameters(Self& self, Visitor&& visit) {
+    visit("weight", self.weight);
+    visit("bias", self.bias);
+  }
+};
+
+}  // namespace ramer::nn

@@ -1,0 +1,106 @@
+// One post-norm transformer layer (models.md 1.2).
+#pragma once
+
+#include <cmath>
+
+#include "ramer/autodiff/ops/attention.hpp"
+#include "ramer/nn/linear.hpp"
+#include "ramer/nn/norm.hpp"
+
+namespace ramer::nn {
+
+/// Rows of one encoder: which attend to which, and each row's logical place for dropout. Arrays where the backend computes.
+struct TokenRows {
+  autodiff::AttentionGroups groups;
+  const std::uint64_t* row_key = nullptr;  ///< (R) sample * 2^32 + position
+};
+
+/// Multi-head self-attention with biased projections:
+///   y = LN(dropout(O(attention(Q x, K x, V x))) + x), scores / sqrt(H / heads), dropout on the probabilities.
+template <class E>
+struct SelfAttention {
+  Index heads = 1;
+  Linear<E> query, key, value, output;
+  LayerNorm<E> norm;
+  Dropout weight_dropout, output_dropout;
+
+  SelfAttention() = default;
+  SelfAttention(Index width, Index head_count, double dropout)
+      : heads(head_count),
+        query(width, width, Init::normal(0.02), Init::constant(0)),
+        key(width, width, Init::normal(0.02), Init::constant(0)),
+        value(width, width, Init::normal(0.02), Init::constant(0)),
+        output(width, width, Init::normal(0.02), Init::constant(0)),
+        norm(width),
+        weight_dropout{dropout},
+        output_dropout{dropout} {
+    require<ConfigError>(head_count > 0 && width % head_count == 0, "attention: width ", width, " is no multiple of ", head_count,
+                         " heads");
+  }
+
+  Var<E, 2> operator()(Context<E>& ctx, Var<E, 2> x, const TokenRows& rows) const {
+    using Real = typename E::Real;
+    const Var<E, 2> q = query(ctx, x), k = key(ctx, x), v = value(ctx, x);                               // (R, H)
+    const Real scale = Real(1) / std::sqrt(static_cast<Real>(x.extent(1) / heads));
+    const Var<E, 2> a =
+        autodiff::attention(ctx.tape, q, k, v, rows.groups, heads, scale, ctx.dropout(weight_dropout, rows.row_key));
+    return norm(ctx, output(ctx, a), x, ctx.dropout(output_dropout, rows.row_key));
+  }
+  template <class Self, class Visitor>
+  static void parameters(Self& self, Visitor&& visit) {
+    visit("query", self.query);
+    visit("key", self.key);
+    visit("value", self.value);
+    visit("output", self.output);
+    visit("norm", self.norm);
+    visit("weight_dropout", self.weight_dropout);
+    visit("output_dropout", self.output_dropout);
+  }
+};
+
+/// y = LN(dropout(W2 gelu(W1 x)) + x).
+template <class E>
+struct FeedForward {
+  Linear<E> inner, outer;
+  LayerNorm<E> norm;
+  Dropout dropout;
+
+  FeedForward() = default;
+  FeedForward(Index width, Index inner_width, double rate)
+      : inner(width, inner_width, Init::normal(0.02), Init::constant(0)),
+        outer(inner_width, width, Init::normal(0.02), Init::constant(0)),
+        norm(width),
+        dropout{rate} {}
+
+  Var<E, 2> operator()(Context<E>& ctx, Var<E, 2> x, const TokenRows& rows) const {
+    return norm(ctx, outer(ctx, inner(ctx, x, backend::Activation::Gelu)), x, ctx.dropout(dropout, rows.row_key));
+  }
+  template <class Self, class Visitor>
+  static void parameters(Self& self, Visitor&& visit) {
+    visit("inner", self.inner);
+    visit("outer", self.outer);
+    visit("norm", self.norm);
+    visit("dropout", self.dropout);
+  }
+};
+
+template <class E>
+struct TransformerLayer {
+  SelfAttention<E> attention;
+  FeedForward<E> feed_forward;
+
+  TransformerLayer() = default;
+  TransformerLayer(Index width, Index heads, Index inner, double dropout)
+      : attention(width, heads, dropout), feed_forward(width, inner, dropout) {}
+
+  Var<E, 2> operator()(Context<E>& ctx, Var<E, 2> x, const TokenRows& rows) const {
+    return feed_forward(ctx, attention(ctx, x, rows), rows);
+  }
+  template <class Self, class Visitor>
+  static void parameters(Self& self, Visitor&& visit) {
+    visit("attention", self.attention);
+    visit("feed_forward", self.feed_forward);
+  }
+};
+
+}  // namespace ramer::nn
