@@ -1,0 +1,61 @@
+// Specificity and commonality subspaces (paper section 4.2; models.md 2.B Eq 1, 2).
+#pragma once
+
+#include <string>
+
+#include "ramer/autodiff/ops/elementwise.hpp"
+#include "ramer/autodiff/ops/rows.hpp"
+#include "ramer/nn/linear.hpp"
+
+namespace ramer::projection {
+
+struct SubspacesConfig {
+  double generator_dropout = 0.3;
+  double specificity_dropout = 0.1;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor&& field) {
+    field("generator_dropout", self.generator_dropout, "dropout of the generator G");
+    field("specificity_dropout", self.specificity_dropout, "dropout of the specificity networks f_m");
+  }
+};
+
+/// C^m = tanh(dropout(G x)), G shared by the modalities; S^m = tanh(dropout(f_m x)), one f_m each. Both Linear H -> H, applied
+/// to every label slot.
+struct Subspaces {
+  using Config = SubspacesConfig;
+  static constexpr bool commonality = true;
+  static constexpr bool specificity = true;
+};
+/// Table 4 (2): no G, no commonality; what needs C is gone.
+struct SpecificityOnly : Subspaces {
+  static constexpr bool commonality = false;
+};
+/// Table 4 (3): no f_m, no specificity; what needs S is gone.
+struct CommonalityOnly : Subspaces {
+  static constexpr bool specificity = false;
+};
+
+/// One map into a subspace.
+template <class E>
+struct SubspaceMap {
+  nn::Linear<E> linear;
+  nn::Dropout dropout;
+
+  SubspaceMap() = default;
+  SubspaceMap(Index width, double rate) : linear(width, width), dropout{rate} {}
+
+  /// (B C, H) -> (B C, H).
+  nn::Var<E, 2> operator()(nn::Context<E>& ctx, nn::Var<E, 2> x) const {
+    const auto plan = ctx.dropout(dropout);
+    if (!plan.active()) return linear(ctx, x, backend::Activation::Tanh);
+    return autodiff::activation(ctx.tape, autodiff::dropout(ctx.tape, linear(ctx, x), plan), backend::Activation::Tanh);
+  }
+  template <class Self, class Visitor>
+  static void parameters(Self& self, Visitor&& visit) {
+    visit("", self.linear);
+    visit("dropout", self.dropout);
+  }
+};
+
+}  // namespace ramer::projection
