@@ -1,0 +1,234 @@
+// Attention inside ragged groups of rows. A task is one (group, head); it works on kQueryRows queries at a time, so that its
+// memory grows with the length of the group and not with its square. Forward: 4 n^2 width FLOP for each head of a group of n
+// rows; reverse: 10 n^2 width, since probabilities are recomputed.
+#pragma once
+
+#include "ramer/backend/cpu/dropout.hpp"
+#include "ramer/backend/cpu/gemm.hpp"
+
+namespace ramer::backend::cpu {
+
+inline constexpr Index kQueryRows = 60;  ///< five tiles of 12 rows
+
+/// What a task needs, laid out in the scratch of its thread.
+template <class T>
+struct AttentionScratch {
+  T *key_t = nullptr, *key = nullptr, *value = nullptr;  // packed
+  T *p = nullptr, *dp = nullptr, *dropped = nullptr;     // (kQueryRows, stride)
+  T *factor = nullptr, *mask = nullptr;                  // (longest)
+  T *dq = nullptr, *dk = nullptr, *dv = nullptr;         // (longest, width)
+  T* product = nullptr;                                  // of gemm_serial
+
+  static std::size_t layout(void* base, const Attention<T>& p, bool reverse, AttentionScratch& s) {
+    const Index n = p.longest, stride = padded_columns<T>(n), rows = std::min(kQueryRows, n);
+    Carver carver(base);
+    s.key_t = carver.take<T>(packed_size<T>(p.width, n));
+    s.value = carver.take<T>(reverse ? packed_size<T>(p.width, n) : packed_size<T>(n, p.width));
+    s.p = carver.take<T>(rows * stride);
+    s.factor = carver.take<T>(n);
+    s.mask = carver.take<T>(n);
+    if (reverse) {
+      s.key = carver.take<T>(packed_size<T>(n, p.width));
+      s.dp = carver.take<T>(rows * stride);
+      s.dropped = carver.take<T>(p.dropout.active() ? rows * stride : 0);
+      s.dq = carver.take<T>(n * p.width);
+      s.dk = carver.take<T>(n * p.width);
+      s.dv = carver.take<T>(n * p.width);
+      s.product = carver.take<T>(packed_size<T>(rows, p.width) + left_size<T>(true, n, rows));
+    }
+    return carver.used();
+  }
+};
+
+/// One group and head.
+template <class T>
+struct AttentionTask {
+  const Attention<T>& p;
+  Index group, head;
+  Index begin = p.offsets[group], n = p.offsets[group + 1] - begin;
+  Index stride = padded_columns<T>(n);
+  bool uniform = p.uniform && p.uniform[group];
+  bool masked = false;      ///< some rows are no keys
+  bool consecutive = true;  ///< keys of the rows count up by one, so that their draws come in quads
+
+  AttentionTask(const Attention<T>& attention, Index g, Index h, T* mask) : p(attention), group(g), head(h) {
+    if (!uniform && p.key) {
+      Index keys = 0;
+      for (Index j = 0; j < n; ++j) {
+        mask[j] = p.key[begin + j] ? T(1) : T(0);
+        keys += p.key[begin + j] ? 1 : 0;
+      }
+      uniform = keys == 0;
+      masked = keys < n;
+    }
+    if (p.dropout.active() && n > 0) {
+      const std::uint32_t first = attention_column(p.dropout.key(begin));
+      for (Index j = 0; j < n && consecutive; ++j)
+        consecutive = attention_column(p.dropout.key(begin + j)) == first + static_cast<std::uint32_t>(j);
+    }
+  }
+
+  const T* at(const T* x) const { return x + begin * p.ld + head * p.width; }
+
+  /// Packs the keys as op(B) of the scores: (width, n).
+  void pack_keys(T* key_t) const {
+    if (!uniform) pack_b(true, at(p.k), p.ld, p.width, n, key_t);
+  }
+
+  /// Probabilities of queries [query, query + rows): (rows, stride).
+  void probabilities(Index query, Index rows, const AttentionScratch<T>& s) const {
+    if (uniform) {
+      for (Index i = 0; i < rows; ++i) std::fill_n(s.p + i * stride, n, T(1) / static_cast<T>(n));
+      return;
+    }
+    Gemm<T> g;
+    g.m = rows, g.n = n, g.k = p.width, g.alpha = p.scale;
+    g.a = at(p.q) + query * p.ld, g.lda = p.ld;
+    g.c = {s.p, false}, g.ldc = stride;
+    multiply_packed(g, s.key_t, 0, rows, 0, n, static_cast<T*>(nullptr));
+    const T* const mask = s.mask;
+    for (Index i = 0; i < rows; ++i) {
+      T* const row = s.p + i * stride;
+      if (masked) {
+        RAMER_CPU_INDEPENDENT
+        for (Index j = 0; j < n; ++j) row[j] = mask[j] != T(0) ? row[j] : std::numeric_limits<T>::lowest();
+      }
+      T total = exp_and_sum(row, n, max_of(row, n));
+      if (masked) {  // fast_exp does not reach zero
+        RAMER_CPU_INDEPENDENT
+        for (Index j = 0; j < n; ++j) row[j] *= mask[j];
+      }
+      const T inverse = T(1) / total;
+      RAMER_CPU_INDEPENDENT
+      for (Index j = 0; j < n; ++j) row[j] *= inverse;
+    }
+  }
+
+  /// Dropout factors of one query's row.
+  void factors(Index query, T* factor) const {
+    const std::uint64_t row = attention_row(p.dropout.key(begin + query), head);
+    if (consecutive) return dropout_factors(p.dropout, row, attention_column(p.dropout.key(begin)), n, factor);
+    for (Index j = 0; j < n; ++j)
+      factor[j] = static_cast<T>(p.dropout.factor(row, attention_column(p.dropout.key(begin + j))));
+  }
+
+  void forward(const AttentionScratch<T>& s) const {
+    pack_keys(s.key_t);
+    pack_b(false, at(p.v), p.ld, n, p.width, s.value);
+    for (Index query = 0; query < n; query += kQueryRows) {
+      const Index rows = std::min(kQueryRows, n - query);
+      probabilities(query, rows, s);
+      for (Index i = 0; i < rows && p.dropout.active(); ++i) {
+        factors(query + i, s.factor);
+        T* const row = s.p + i * stride;
+        const T* const factor = s.factor;
+        RAMER_CPU_INDEPENDENT
+        for (Index j = 0; j < n; ++j) row[j] *= factor[j];
+      }
+      Gemm<T> g;
+      g.m = rows, g.n = p.width, g.k = n;
+      g.a = s.p, g.lda = stride;
+      g.c = {p.out + (begin + query) * p.ld_out + head * p.width, false}, g.ldc = p.ld_out;
+      multiply_packed(g, s.value, 0, rows, 0, p.width, static_cast<T*>(nullptr));
+    }
+  }
+
+  void reverse(const AttentionReverse<T>& r, const AttentionScratch<T>& s) const {
+    const bool scores = !uniform && (r.dq || r.dk);
+    if (uniform) {
+      std::fill_n(s.dq, n * p.width, T(0));
+      std::fill_n(s.dk, n * p.width, T(0));
+    }
+    pack_keys(s.key_t);
+    if (scores) {
+      pack_b(true, at(p.v), p.ld, p.width, n, s.value);
+      pack_b(false, at(p.k), p.ld, n, p.width, s.key);
+    }
+    for (Index query = 0; query < n; query += kQueryRows) {
+      const Index rows = std::min(kQueryRows, n - query);
+      const T* dout = r.dout + (begin + query) * p.ld_out + head * p.width;
+      probabilities(query, rows, s);
+      if (scores) {
+        Gemm<T> g;  // dP = dO V^T
+        g.m = rows, g.n = n, g.k = p.width;
+        g.a = dout, g.lda = p.ld_out;
+        g.c = {s.dp, false}, g.ldc = stride;
+        multiply_packed(g, s.value, 0, rows, 0, n, static_cast<T*>(nullptr));
+      }
+      const T* dropped = s.p;
+      if (p.dropout.active()) {
+        dropped = s.dropped;
+        for (Index i = 0; i < rows; ++i) {
+          factors(query + i, s.factor);
+          T *const out = s.dropped + i * stride, *const dp = s.dp + i * stride;
+          const T *const row = s.p + i * stride, *const factor = s.factor;
+          RAMER_CPU_INDEPENDENT
+          for (Index j = 0; j < n; ++j) out[j] = row[j] * factor[j];
+          if (!scores) continue;
+          RAMER_CPU_INDEPENDENT
+          for (Index j = 0; j < n; ++j) dp[j] *= factor[j];
+        }
+      }
+      if (r.dv) add_transposed_product(dropped, T(1), dout, p.ld_out, rows, s.product, {s.dv, query > 0});
+      if (!scores) continue;
+      for (Index i = 0; i < rows; ++i) {  // dS = P * (dP - sum P dP)
+        const T* const row = s.p + i * stride;
+        T* const dp = s.dp + i * stride;
+        const T mean = dot(row, dp, n);
+        RAMER_CPU_INDEPENDENT
+        for (Index j = 0; j < n; ++j) dp[j] = row[j] * (dp[j] - mean);
+      }
+      if (r.dq) {
+        Gemm<T> g;
+        g.m = rows, g.n = p.width, g.k = n, g.alpha = p.scale;
+        g.a = s.dp, g.lda = stride;
+        g.c = {s.dq + query * p.width, false}, g.ldc = p.width;
+        multiply_packed(g, s.key, 0, rows, 0, p.width, static_cast<T*>(nullptr));
+      }
+      if (r.dk) add_transposed_product(s.dp, p.scale, at(p.q) + query * p.ld, p.ld, rows, s.product, {s.dk, query > 0});
+    }
+    for (Index i = 0; i < n; ++i) {  // in this order: the three may be one buffer
+      const Index place = (begin + i) * p.ld + head * p.width;
+      const T *const dq = s.dq + i * p.width, *const dk = s.dk + i * p.width, *const dv = s.dv + i * p.width;
+      if (r.dq) put_all(r.dq.at(place), p.width, [dq](Index d) { return dq[d]; });
+      if (r.dk) put_all(r.dk.at(place), p.width, [dk](Index d) { return dk[d]; });
+      if (r.dv) put_all(r.dv.at(place), p.width, [dv](Index d) { return dv[d]; });
+    }
+  }
+
+  /// c (n, width) = or += alpha weight (rows, n)^T b (rows, width).
+  void add_transposed_product(const T* weight, T alpha, const T* b, Index ldb, Index rows, T* scratch, Target<T> c) const {
+    Gemm<T> g;
+    g.trans_a = Transpose::Yes;
+    g.m = n, g.n = p.width, g.k = rows, g.alpha = alpha;
+    g.a = weight, g.lda = stride;
+    g.b = b, g.ldb = ldb;
+    g.c = c, g.ldc = p.width;
+    gemm_serial(g, scratch);
+  }
+};
+
+template <class T>
+void attention(Workers& workers, const Attention<T>& p) {
+  AttentionScratch<T> sizes;
+  const auto scratch = workers.lease(0, AttentionScratch<T>::layout(nullptr, p, false, sizes));
+  workers.run(p.groups * p.heads, [&](Index i, int slot) {
+    AttentionScratch<T> s;
+    AttentionScratch<T>::layout(scratch.slot(slot), p, false, s);
+    AttentionTask<T>(p, i / p.heads, i % p.heads, s.mask).forward(s);
+  });
+}
+
+template <class T>
+void attention_reverse(Workers& workers, const AttentionReverse<T>& r) {
+  const Attention<T>& p = r.forward;
+  AttentionScratch<T> sizes;
+  const auto scratch = workers.lease(0, AttentionScratch<T>::layout(nullptr, p, true, sizes));
+  workers.run(p.groups * p.heads, [&](Index i, int slot) {
+    AttentionScratch<T> s;
+    AttentionScratch<T>::layout(scratch.slot(slot), p, true, s);
+    AttentionTask<T>(p, i / p.heads, i % p.heads, s.mask).reverse(r, s);
+  });
+}
+
+}  // namespace ramer::backend::cpu

@@ -1,0 +1,352 @@
+// Dense products. Every element of C is the sum over blocks of kDepth of fused multiply-adds in ascending k, whatever the
+// tile that computes it, so that cutting C into blocks cannot change its bits.
+//
+// op(B) is packed into panels of two vectors' width; A is read where it lies, or packed when it is transposed. A tile of
+// `rows` by two vectors of C stays in registers over a block of k. 2 m n k FLOP; A, B and C are read once from memory and
+// op(B) again from the second-level cache for every `rows` rows of C.
+#pragma once
+
+#include <Eigen/Core>
+
+#include "ramer/backend/cpu/loops.hpp"
+
+namespace ramer::backend::cpu {
+
+template <class T>
+struct Tile {
+  using Packet = typename Eigen::internal::packet_traits<T>::type;
+  static constexpr int packet = Eigen::internal::unpacket_traits<Packet>::size;
+  static constexpr int cols = 2 * packet;
+  /// 24 accumulators of the 32 registers of AVX-512 and Neon; 12 of the 16 of AVX2; 8 where a product needs a register too.
+#if defined(__AVX512F__) || defined(__ARM_NEON)
+  static constexpr int rows = 12;
+#elif defined(__FMA__)
+  static constexpr int rows = 6;
+#else
+  static constexpr int rows = 4;
+#endif
+};
+
+inline constexpr Index kDepth = 256;           ///< block of k: a panel of A stays in the first-level cache
+inline constexpr Index kPackedColumns = 1024;  ///< of op(B) packed at a time
+inline constexpr Index kPackedDepth = 4096;    ///< of op(B) packed at a time: a multiple of kDepth
+inline constexpr Index kTaskRows = 48, kTaskColumns = 256;
+inline constexpr Index kSerialWork = 64 * 64 * 64;  ///< m n k below which threads do not pay
+
+template <class T>
+constexpr Index padded_columns(Index n) {
+  return ceil_div(n, Tile<T>::cols) * Tile<T>::cols;
+}
+
+/// to (W, W) = transposed from (W, W), rows of `to` Tile::cols apart. Interleaving the halves of a flat array moves the
+/// highest bit of an element's place to the lowest; log2 W of these exchange row and column, and are vector shuffles.
+template <class T, int W>
+void transpose_square(const T* from, Index stride, T* to) {
+  alignas(64) T flat[2][W * W];
+  for (Index r = 0; r < W; ++r) std::copy_n(from + r * stride, W, flat[0] + r * W);
+  int now = 0;
+  for (int bit = 1; bit < W; bit *= 2, now ^= 1) {
+    const T* const a = flat[now];
+    T* const b = flat[now ^ 1];
+    RAMER_CPU_INDEPENDENT
+    for (Index i = 0; i < W * W / 2; ++i) {
+      b[2 * i] = a[i];
+      b[2 * i + 1] = a[W * W / 2 + i];
+    }
+  }
+  for (Index r = 0; r < W; ++r) std::copy_n(flat[now] + r * W, W, to + r * Tile<T>::cols);
+}
+
+/// Packs columns [col, col + Tile::cols) of op(B) (k, n) for one block of k: (k, Tile::cols), zeros beyond n.
+template <class T>
+void pack_panel(bool transposed, const T* b, Index ldb, Index k, Index n, Index col, T* to) {
+  using Packet = typename Tile<T>::Packet;
+  namespace ei = Eigen::internal;
+  constexpr Index w = Tile<T>::packet, cols = Tile<T>::cols;
+  const Index live = std::min(cols, n - col);
+  if (!transposed) {
+    const T* from = b + col;
+    if (live == cols) {
+      for (Index l = 0; l < k; ++l, from += ldb, to += cols) {
+        ei::pstore(to, ei::ploadu<Packet>(from));
+        ei::pstore(to + w, ei::ploadu<Packet>(from + w));
+      }
+    } else {
+      for (Index l = 0; l < k; ++l, from += ldb, to += cols) {
+        std::copy_n(from, live, to);
+        std::fill(to + live, to + cols, T(0));
+      }
+    }
+    return;
+  }
+  for (Index v = 0; v < cols; v += w) {
+    Index l = 0;
+    if (v + w <= live) {
+      for (; l + w <= k; l += w) transpose_square<T, Tile<T>::packet>(b + (col + v) * ldb + l, ldb, to + l * cols + v);
+    }
+    for (; l < k; ++l)
+      for (Index r = 0; r < w; ++r) to[l * cols + v + r] = v + r < live ? b[(col + v + r) * ldb + l] : T(0);
+  }
+}
+
+/// Where panel `col` of the block of k that starts at `l` lies in a packed op(B) (k, n).
+template <class T>
+constexpr Index packed_at(Index k, Index n, Index l, Index col) {
+  return l * padded_columns<T>(n) + col * std::min(kDepth, k - l);
+}
+
+/// Packs columns [col, col + Tile::cols) for all of k.
+template <class T>
+void pack_column(bool transposed, const T* b, Index ldb, Index k, Index n, Index col, T* packed) {
+  for (Index l = 0; l < k; l += kDepth)
+    pack_panel(transposed, transposed ? b + l : b + l * ldb, ldb, std::min(kDepth, k - l), n, col,
+               packed + packed_at<T>(k, n, l, col));
+}
+template <class T>
+void pack_b(bool transposed, const T* b, Index ldb, Index k, Index n, T* packed) {
+  for (Index col = 0; col < n; col += Tile<T>::cols) pack_column(transposed, b, ldb, k, n, col, packed);
+}
+
+/// C (Rows, cols) = or += alpha A (Rows, k) panel (k, Tile::cols); element (i, l) of A is a[i * row + l * step].
+template <class T, int Rows>
+void multiply_tile(Index k, T alpha, const T* a, Index row, Index step, const T* panel, T* c, Index ldc, Index cols,
+                   bool accumulate) {
+  using Packet = typename Tile<T>::Packet;
+  namespace ei = Eigen::internal;
+  constexpr Index w = Tile<T>::packet;
+  // Rows in threes, two of which are reached by an index, keep the number of live pointers small.
+  constexpr int kGroups = (Rows + 2) / 3;
+  const T* at[kGroups];
+  for (int g = 0; g < kGroups; ++g) at[g] = a + 3 * g * row;
+  Packet acc[Rows][2];
+  for (int i = 0; i < Rows; ++i) acc[i][0] = acc[i][1] = ei::pset1<Packet>(T(0));
+  const T* b = panel;
+  for (Index l = 0; l < k; ++l, b += 2 * w) {
+    const Packet b0 = ei::pload<Packet>(b), b1 = ei::pload<Packet>(b + w);
+#pragma GCC unroll 16
+    for (int i = 0; i < Rows; ++i) {
+      const Packet value = ei::pset1<Packet>(at[i / 3][i % 3 * row]);
+      acc[i][0] = ei::pmadd(value, b0, acc[i][0]);
+      acc[i][1] = ei::pmadd(value, b1, acc[i][1]);
+    }
+#pragma GCC unroll 8
+    for (int g = 0; g < kGroups; ++g) at[g] += step;
+  }
+  const Packet scale = ei::pset1<Packet>(alpha);
+  if (cols == 2 * w) {
+#pragma GCC unroll 16
+    for (int i = 0; i < Rows; ++i) {
+#pragma GCC unroll 2
+      for (int v = 0; v < 2; ++v) {
+        T* to = c + i * ldc + v * w;
+        const Packet value = ei::pmul(scale, acc[i][v]);
+        ei::pstoreu(to, accumulate ? ei::padd(ei::ploadu<Packet>(to), value) : value);
+      }
+    }
+    return;
+  }
+  alignas(64) T tile[Rows * 2 * w];
+#pragma GCC unroll 16
+  for (int i = 0; i < Rows; ++i) {
+    ei::pstore(tile + 2 * i * w, ei::pmul(scale, acc[i][0]));
+    ei::pstore(tile + (2 * i + 1) * w, ei::pmul(scale, acc[i][1]));
+  }
+  for (int i = 0; i < Rows; ++i)
+    for (Index j = 0; j < cols; ++j) c[i * ldc + j] = (accumulate ? c[i * ldc + j] : T(0)) + tile[2 * i * w + j];
+}
+
+/// Calls f(first row, integral_constant<int, rows>) for tiles of decreasing height that cover m rows.
+template <int Rows, class F>
+void for_row_tiles(Index begin, Index m, const F& f) {
+  for (; begin + Rows <= m; begin += Rows) f(begin, std::integral_constant<int, Rows>{});
+  if constexpr (Rows > 1) {
+    if (begin < m) for_row_tiles<(Rows > 8 ? 8 : Rows > 4 ? 4 : Rows / 2)>(begin, m, f);
+  }
+}
+
+template <class T>
+void finish_rows(const Epilogue<T>& e, Index row, Index rows, Index col, Index cols, T* c, Index ldc) {
+  if (!e.bias && !e.preactivation && e.activation == Activation::None) return;
+  for (Index i = row; i < row + rows; ++i) {
+    T* y = c + i * ldc + col;
+    if (e.bias) {
+      const T* bias = e.bias + col;
+      RAMER_CPU_INDEPENDENT
+      for (Index j = 0; j < cols; ++j) y[j] += bias[j];
+    }
+    if (e.preactivation) std::copy_n(y, cols, e.preactivation + i * e.preactivation_stride + col);
+    const auto apply = [y, cols](auto act) {
+      RAMER_CPU_INDEPENDENT
+      for (Index j = 0; j < cols; ++j) y[j] = act(y[j]);
+    };
+    switch (e.activation) {
+      case Activation::None:
+        break;
+      case Activation::Relu:
+        apply([](T u) { return activate(Activation::Relu, u); });
+        break;
+      case Activation::Tanh:
+        apply([](T u) { return activate(Activation::Tanh, u); });
+        break;
+      case Activation::Gelu:
+        apply([](T u) { return activate(Activation::Gelu, u); });
+        break;
+      case Activation::Sigmoid:
+        apply([](T u) { return activate(Activation::Sigmoid, u); });
+        break;
+    }
+  }
+}
+
+/// Elements of scratch that a packed op(B) (k, n) takes, and that `multiply_packed` needs for `m` rows.
+template <class T>
+constexpr Index packed_size(Index k, Index n) {
+  return padded_columns<T>(n) * k;
+}
+template <class T>
+constexpr Index left_size(bool transposed, Index m, Index k) {
+  return transposed ? m * std::min(k, kDepth) : 0;
+}
+
+/// Rows [row, row + rows) and columns [col, col_end) of g's C, from a packed op(B) (g.k, g.n); col is a multiple of
+/// Tile::cols. `left` has left_size(rows). Column `c_col` of the product is column 0 of the memory behind C.
+template <class T>
+void multiply_packed(const Gemm<T>& g, const T* packed, Index row, Index rows, Index col, Index col_end, T* left,
+                     Index c_col = 0) {
+  const bool trans_a = g.trans_a == Transpose::Yes;
+  T* const c = g.c.data + row * g.ldc;
+  if (g.k == 0 && !g.c.accumulate)
+    for (Index i = 0; i < rows; ++i) std::fill_n(c + i * g.ldc + col - c_col, col_end - col, T(0));
+  for (Index l = 0; l < g.k; l += kDepth) {
+    const Index depth = std::min(kDepth, g.k - l);
+    const bool accumulate = g.c.accumulate || l > 0, last = l + depth == g.k;
+    for_row_tiles<Tile<T>::rows>(0, rows, [&](Index i, auto height) {
+      constexpr int kHeight = decltype(height)::value;
+      const T* a = g.a + (row + i) * g.lda + l;
+      Index a_row = g.lda, a_step = 1;
+      if (trans_a) {
+        T* to = left + i * depth;
+        const T* from = g.a + l * g.lda + row + i;
+        for (Index t = 0; t < depth; ++t)
+          for (int r = 0; r < kHeight; ++r) to[t * kHeight + r] = from[t * g.lda + r];
+        a = to, a_row = 1, a_step = kHeight;
+      }
+      for (Index j = col; j < col_end; j += Tile<T>::cols)
+        multiply_tile<T, kHeight>(depth, g.alpha, a, a_row, a_step, packed + packed_at<T>(g.k, g.n, l, j),
+                                  c + i * g.ldc + j - c_col, g.ldc, std::min<Index>(Tile<T>::cols, col_end - j), accumulate);
+      if (last) finish_rows(g.epilogue, row + i, kHeight, col, col_end - col, g.c.data, g.ldc);
+    });
+  }
+  if (g.k == 0) finish_rows(g.epilogue, row, rows, col, col_end - col, g.c.data, g.ldc);
+}
+
+/// Scratch elements of `gemm_serial`.
+template <class T>
+constexpr Index serial_size(const Gemm<T>& g) {
+  return packed_size<T>(g.k, g.n) + left_size<T>(g.trans_a == Transpose::Yes, g.m, g.k);
+}
+/// A product inside one task; scratch is aligned to 64 bytes.
+template <class T>
+void gemm_serial(const Gemm<T>& g, T* scratch) {
+  if (g.m <= 0 || g.n <= 0) return;
+  pack_b(g.trans_b == Transpose::Yes, g.b, g.ldb, g.k, g.n, scratch);
+  multiply_packed(g, scratch, 0, g.m, 0, g.n, scratch + packed_size<T>(g.k, g.n));
+}
+
+/// The part of a product that starts at (row, col) of C and at l of k.
+template <class T>
+Gemm<T> gemm_part(Gemm<T> g, Index row, Index rows, Index col, Index cols, Index l, Index depth) {
+  g.a += g.trans_a == Transpose::Yes ? l * g.lda + row : row * g.lda + l;
+  g.b += g.trans_b == Transpose::Yes ? col * g.ldb + l : l * g.ldb + col;
+  g.c = g.c.at(row * g.ldc + col);
+  if (g.epilogue.bias) g.epilogue.bias += col;
+  if (g.epilogue.preactivation) g.epilogue.preactivation += row * g.epilogue.preactivation_stride + col;
+  g.m = rows, g.n = cols, g.k = depth;
+  return g;
+}
+
+/// One product whose op(B) is packed at once, shared by all tasks.
+template <class T>
+void gemm_blocks(Workers& workers, const Gemm<T>& g) {
+  const Index row_tasks = ceil_div(g.m, kTaskRows), col_tasks = ceil_div(g.n, kTaskColumns);
+  const Index task_rows = ceil_div(ceil_div(g.m, row_tasks), Tile<T>::rows) * Tile<T>::rows;
+  const auto scratch =
+      workers.lease(static_cast<std::size_t>(packed_size<T>(g.k, g.n)) * sizeof(T),
+                    static_cast<std::size_t>(left_size<T>(g.trans_a == Transpose::Yes, task_rows, g.k)) * sizeof(T));
+  T* packed = static_cast<T*>(scratch.shared());
+  const bool trans_b = g.trans_b == Transpose::Yes;
+  workers.run(ceil_div(g.n, Tile<T>::cols),
+              [&](Index i, int) { pack_column(trans_b, g.b, g.ldb, g.k, g.n, i * Tile<T>::cols, packed); });
+  workers.run(ceil_div(g.m, task_rows) * col_tasks, [&](Index i, int slot) {
+    const Index row = i / col_tasks * task_rows, col = i % col_tasks * kTaskColumns;
+    multiply_packed(g, packed, row, std::min(task_rows, g.m - row), col, std::min(g.n, col + kTaskColumns),
+                    static_cast<T*>(scratch.slot(slot)));
+  });
+}
+
+/// A small C with a long k (the gradient of a weight): slices of k give partial products, added from the first to the last.
+template <class T>
+void gemm_sliced(Workers& workers, const Gemm<T>& g, Index slices) {
+  const Index depth = ceil_div(g.k, slices), size = g.m * g.n;
+  Gemm<T> part = g;
+  part.ldc = g.n, part.epilogue = {};
+  part.k = depth;
+  const auto scratch = workers.lease(static_cast<std::size_t>(slices * size) * sizeof(T),
+                                     static_cast<std::size_t>(serial_size(part)) * sizeof(T));
+  T* partial = static_cast<T*>(scratch.shared());
+  workers.run(slices, [&](Index s, int slot) {
+    Gemm<T> slice = gemm_part(part, 0, g.m, 0, g.n, s * depth, std::min(depth, g.k - s * depth));
+    slice.c = {partial + s * size, false};
+    gemm_serial(slice, static_cast<T*>(scratch.slot(slot)));
+  });
+  const Index block_rows = std::max<Index>(1, kMapBlock / g.n);
+  workers.run(ceil_div(g.m, block_rows), [&](Index block, int) {
+    const Index row = block * block_rows, end = std::min(g.m, row + block_rows);
+    T* total = partial + row * g.n;
+    for (Index s = 1; s < slices; ++s) add_scaled(T(1), total + s * size, (end - row) * g.n, total);
+    for (Index i = row; i < end; ++i) put_all(g.c.at(i * g.ldc), g.n, [p = partial + i * g.n](Index j) { return p[j]; });
+    finish_rows(g.epilogue, row, end - row, 0, g.n, g.c.data, g.ldc);
+  });
+}
+
+template <class T>
+void gemm(Workers& workers, const Gemm<T>& g) {
+  if (g.m <= 0 || g.n <= 0) return;
+  if (g.m * g.n * g.k <= kSerialWork) {
+    const auto scratch = workers.lease(0, static_cast<std::size_t>(serial_size(g)) * sizeof(T));
+    return gemm_serial(g, static_cast<T*>(scratch.slot(0)));
+  }
+  constexpr Index kSlice = 480, kMostSlices = 16, kSlicedSize = 512 * 1024;
+  if (g.k >= 2 * kSlice && g.m * g.n <= kSlicedSize && g.k >= g.m) {
+    // Every slice has work: slices < k / 480 means that ceil(k / slices) * (slices - 1) < k.
+    return gemm_sliced(workers, g, std::min(kMostSlices, g.k / kSlice));
+  }
+  for (Index col = 0; col < g.n; col += kPackedColumns) {
+    const Index cols = std::min(kPackedColumns, g.n - col);
+    for (Index l = 0; l == 0 || l < g.k; l += kPackedDepth) {
+      const Index depth = std::min(kPackedDepth, g.k - l);
+      Gemm<T> part = gemm_part(g, 0, g.m, col, cols, l, depth);
+      part.c.accumulate = g.c.accumulate || l > 0;
+      if (l + depth < g.k) part.epilogue = {};
+      gemm_blocks(workers, part);
+    }
+  }
+}
+
+/// Small products are whole tasks; large ones are cut themselves. A stride_c of 0 adds every product to one C in order.
+template <class T>
+void gemm_batched(Workers& workers, const Gemm<T>& g, Index batch, Index stride_a, Index stride_b, Index stride_c) {
+  const auto item = [&](Index i) {
+    Gemm<T> one = g;
+    one.a += i * stride_a, one.b += i * stride_b, one.c = g.c.at(i * stride_c);
+    return one;
+  };
+  if (stride_c == 0 || batch < 2 || g.m * g.n * g.k > 256 * 256 * 64) {
+    for (Index i = 0; i < batch; ++i) gemm(workers, item(i));
+    return;
+  }
+  const auto scratch = workers.lease(0, static_cast<std::size_t>(serial_size(g)) * sizeof(T));
+  workers.run(batch, [&](Index i, int slot) { gemm_serial(item(i), static_cast<T*>(scratch.slot(slot))); });
+}
+
+}  // namespace ramer::backend::cpu

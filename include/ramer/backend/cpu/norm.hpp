@@ -1,0 +1,91 @@
+// Layer normalization with its dropout and residual. Memory-bound: one read of each input, one write of each output.
+#pragma once
+
+#include "ramer/backend/cpu/dropout.hpp"
+#include "ramer/backend/cpu/loops.hpp"
+
+namespace ramer::backend::cpu {
+
+template <class T>
+void layer_norm(Workers& workers, const LayerNorm<T>& p) {
+  const Index n = p.cols, block_rows = std::max<Index>(1, kMapBlock / std::max<Index>(n, 1));
+  const auto carve = [n](void* base, T*& h, T*& factor) {
+    Carver carver(base);
+    h = carver.take<T>(n), factor = carver.take<T>(n);
+    return carver.used();
+  };
+  T *h = nullptr, *factor = nullptr;
+  const auto scratch = workers.lease(0, carve(nullptr, h, factor));
+  workers.run(ceil_div(p.rows, block_rows), [&](Index block, int slot) {
+    T *value = nullptr, *keep = nullptr;
+    carve(scratch.slot(slot), value, keep);
+    const T *const gain = p.gain, *const bias = p.bias;
+    const T scale = T(1) / static_cast<T>(n);
+    const Index end = std::min(p.rows, (block + 1) * block_rows);
+    for (Index r = block * block_rows; r < end; ++r) {
+      const T* x = p.x + r * n;
+      const T* residual = p.residual ? p.residual + r * n : nullptr;
+      if (p.dropout.active()) {
+        dropout_factors(p.dropout, p.dropout.key(r), 0, n, keep);
+        RAMER_CPU_INDEPENDENT
+        for (Index c = 0; c < n; ++c) value[c] = x[c] * keep[c];
+        x = value;
+      }
+      if (residual) {
+        RAMER_CPU_INDEPENDENT
+        for (Index c = 0; c < n; ++c) value[c] = x[c] + residual[c];
+      } else if (x != value) {
+        std::copy_n(x, n, value);
+      }
+      const T mean = scale * sum_of<T>(0, n, [value](Index c) { return value[c]; });
+      const T variance = scale * sum_of<T>(0, n, [value, mean](Index c) { return (value[c] - mean) * (value[c] - mean); });
+      const T inverse_sd = T(1) / std::sqrt(variance + p.eps);
+      if (p.inverse_sd) p.inverse_sd[r] = inverse_sd;
+      RAMER_CPU_INDEPENDENT
+      for (Index c = 0; c < n; ++c) value[c] = (value[c] - mean) * inverse_sd;
+      if (p.normalized) std::copy_n(value, n, p.normalized + r * n);
+      T* y = p.y + r * n;
+      RAMER_CPU_INDEPENDENT
+      for (Index c = 0; c < n; ++c) y[c] = multiply_add(gain[c], value[c], bias[c]);
+    }
+  });
+}
+
+template <class T>
+void layer_norm_reverse(Workers& workers, const LayerNormReverse<T>& p) {
+  const Index n = p.cols, block_rows = std::max<Index>(1, kMapBlock / std::max<Index>(n, 1));
+  const auto carve = [n](void* base, T*& dh, T*& factor) {
+    Carver carver(base);
+    dh = carver.take<T>(n), factor = carver.take<T>(n);
+    return carver.used();
+  };
+  T *unused = nullptr, *unused_too = nullptr;
+  const auto scratch = workers.lease(0, carve(nullptr, unused, unused_too));
+  workers.run(ceil_div(p.rows, block_rows), [&](Index block, int slot) {
+    T *dh = nullptr, *keep = nullptr;
+    carve(scratch.slot(slot), dh, keep);
+    const T* const gain = p.gain;
+    const T scale = T(1) / static_cast<T>(n);
+    const Index end = std::min(p.rows, (block + 1) * block_rows);
+    for (Index r = block * block_rows; r < end; ++r) {
+      const T *dy = p.dy + r * n, *normalized = p.normalized + r * n;
+      RAMER_CPU_INDEPENDENT
+      for (Index c = 0; c < n; ++c) dh[c] = dy[c] * gain[c];
+      const T mean_g = scale * sum_of<T>(0, n, [dh](Index c) { return dh[c]; });
+      const T mean_gn = scale * sum_of<T>(0, n, [dh, normalized](Index c) { return dh[c] * normalized[c]; });
+      const T inverse_sd = p.inverse_sd[r];
+      RAMER_CPU_INDEPENDENT
+      for (Index c = 0; c < n; ++c) dh[c] = inverse_sd * (dh[c] - mean_g - normalized[c] * mean_gn);
+      if (p.dresidual) put_all(p.dresidual.at(r * n), n, [dh](Index c) { return dh[c]; });
+      if (!p.dx) continue;
+      if (p.dropout.active()) {
+        dropout_factors(p.dropout, p.dropout.key(r), 0, n, keep);
+        put_all(p.dx.at(r * n), n, [dh, keep](Index c) { return dh[c] * keep[c]; });
+      } else {
+        put_all(p.dx.at(r * n), n, [dh](Index c) { return dh[c]; });
+      }
+    }
+  });
+}
+
+}  // namespace ramer::backend::cpu

@@ -1,0 +1,136 @@
+// Every kernel of every backend against the plain loops of `reference`.
+#include <doctest/doctest.h>
+
+#include "backend/problems.hpp"
+#include "ramer/backend/cpu.hpp"
+
+namespace {
+
+using namespace ramer;
+
+// A backend on trial. A further one is a further struct in the list below.
+template <class Number>
+struct OnCpu {
+  using T = Number;
+  using Backend = backend::Cpu;
+  static Backend make() { return Backend(2); }
+};
+template <class Number>
+struct OnOneThread {
+  using T = Number;
+  using Backend = backend::Cpu;
+  static Backend make() { return Backend(1); }
+};
+
+}  // namespace
+
+TYPE_TO_STRING_AS("cpu, float", OnCpu<float>);
+TYPE_TO_STRING_AS("cpu, double", OnCpu<double>);
+TYPE_TO_STRING_AS("cpu with one thread, float", OnOneThread<float>);
+
+namespace {
+
+#define RAMER_BACKENDS OnCpu<float>, OnCpu<double>, OnOneThread<float>
+
+template <class T>
+constexpr double kTolerance = std::is_same_v<T, float> ? 2e-5 : 1e-11;
+
+template <class T, class P, class Q>
+void check_same(const P& found, const Q& expected, double tolerance = kTolerance<T>) {
+  const auto a = found.outputs();
+  const auto b = expected.outputs();
+  REQUIRE(a.size() == b.size());
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    CAPTURE(i);
+    CHECK(test::difference(a[i], b[i]) <= tolerance);
+  }
+}
+
+template <class S>
+void check_seeds(std::uint64_t first, std::uint64_t count, bool large) {
+  using T = typename S::T;
+  auto b = S::make();
+  backend::Reference oracle;
+  for (std::uint64_t seed = first; seed < first + count; ++seed) {
+    const auto found = test::ProblemMaker<T, typename S::Backend>(b, seed, large).all();
+    const auto expected = test::ProblemMaker<T, backend::Reference>(oracle, seed, large).all();
+    REQUIRE(found.size() == expected.size());
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      found[i]->run(b);
+      expected[i]->run(oracle);
+      CAPTURE(seed);
+      CAPTURE(found[i]->name);
+      check_same<T>(*found[i], *expected[i]);
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE("small problems, empty and odd extents", S, RAMER_BACKENDS) { check_seeds<S>(1, 150, false); }
+
+TEST_CASE_TEMPLATE("problems of several blocks", S, RAMER_BACKENDS) { check_seeds<S>(1000, 6, true); }
+
+TEST_CASE_TEMPLATE("products at the edges of every blocking constant", S, RAMER_BACKENDS) {
+  using T = typename S::T;
+  auto b = S::make();
+  backend::Reference oracle;
+  const Index shapes[][3] = {{300, 1, 1},  {1, 300, 300}, {1, 1, 5000},   {257, 1030, 40}, {4300, 3, 4200},
+                             {64, 64, 64}, {65, 64, 65},  {100, 90, 961}, {700, 800, 20},  {60, 256, 256},
+                             {0, 5, 5},    {5, 0, 5},     {5, 5, 0},      {800, 700, 0},   {49, 257, 512}};
+  std::uint64_t seed = 77;
+  for (const auto& shape : shapes) {
+    for (int repeat = 0; repeat < 4; ++repeat, ++seed) {
+      test::Problem<T, typename S::Backend> found(b);
+      test::Problem<T, backend::Reference> expected(oracle);
+      test::ProblemMaker<T, typename S::Backend>(b, seed, true).gemm(found, shape[0], shape[1], shape[2]);
+      test::ProblemMaker<T, backend::Reference>(oracle, seed, true).gemm(expected, shape[0], shape[1], shape[2]);
+      found.run(b);
+      expected.run(oracle);
+      CAPTURE(shape[0]);
+      CAPTURE(shape[1]);
+      CAPTURE(shape[2]);
+      CAPTURE(seed);
+      // The oracle adds k numbers one after another; its own rounding errors grow with k.
+      check_same<T>(found, expected, kTolerance<T> * (1 + static_cast<double>(shape[2]) / 1000));
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE("not-a-number reaches the result", S, RAMER_BACKENDS) {
+  using T = typename S::T;
+  auto b = S::make();
+  const T nan = std::numeric_limits<T>::quiet_NaN();
+  const std::vector<std::int32_t> offsets{0, 20, 40};
+  std::vector<T> x(40 * 4, T(0.5));
+  x[3] = nan;
+  std::mt19937_64 rng(1);
+  test::Problem<T, typename S::Backend> p(b);
+  backend::Attention<T> f;
+  f.groups = 2, f.rows = 40, f.width = 4, f.longest = 20, f.ld = 4, f.ld_out = 4;
+  f.offsets = p.input(offsets);
+  f.q = f.k = f.v = p.input(x);
+  f.out = p.output(40 * 4, false, rng).data;
+  b.attention(f);
+  backend::SegmentPool<T> s;
+  s.segments = 2, s.rows = 40, s.columns = 4, s.width = 4;
+  s.offsets = f.offsets, s.x = f.q, s.score = f.q;
+  s.weight = p.output(40 * 4, false, rng).data;
+  s.out = p.output(2 * 4 * 4, false, rng).data;
+  b.segment_pool(s);
+  const auto out = p.outputs();
+  for (Index i = 0; i < 20; ++i) CHECK(std::isnan(out[0][static_cast<std::size_t>(4 * i)]));
+  for (Index i = 20 * 4; i < 40 * 4; ++i) CHECK(out[0][static_cast<std::size_t>(i)] == doctest::Approx(0.5));
+  for (Index d = 0; d < 4; ++d) CHECK(std::isnan(out[2][static_cast<std::size_t>(3 * 4 + d)]));
+  for (Index i = 16; i < 32; ++i) CHECK(out[2][static_cast<std::size_t>(i)] == doctest::Approx(0.5));
+
+  backend::Contrastive<T> c;
+  test::Problem<T, typename S::Backend> q(b);
+  c.rows = 40, c.width = 4, c.classes = 1;
+  c.features = q.input(x), c.ids = q.input(std::vector<std::int32_t>(40, 0));
+  c.class_sum = q.output(4, false, rng).data, c.class_count = q.output(1, false, rng).data;
+  c.log_denominator = q.output(40, false, rng).data, c.anchor_loss = q.output(40, false, rng).data;
+  c.loss = q.output(1, false, rng).data;
+  b.contrastive(c);
+  CHECK(std::isnan(q.outputs()[4][0]));
+}
+
+}  // namespace
