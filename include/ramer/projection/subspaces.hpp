@@ -5,16 +5,24 @@
 
 #include "ramer/autodiff/ops/elementwise.hpp"
 #include "ramer/autodiff/ops/rows.hpp"
+#include "ramer/core/config.hpp"
 #include "ramer/nn/linear.hpp"
 
 namespace ramer::projection {
 
+/// Which reconstruction level feeds a map.
+enum class Level { Alpha, Beta, Gamma, Top };
+
 struct SubspacesConfig {
+  Level generator_input = Level::Top;
+  Level specificity_input = Level::Alpha;
   double generator_dropout = 0.3;
   double specificity_dropout = 0.1;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
+    field("generator_input", self.generator_input, "level that G sees: top is the last level that the recipe has");
+    field("specificity_input", self.specificity_input, "level that f_m sees");
     field("generator_dropout", self.generator_dropout, "dropout of the generator G");
     field("specificity_dropout", self.specificity_dropout, "dropout of the specificity networks f_m");
   }
@@ -59,3 +67,13 @@ struct SubspaceMap {
 };
 
 }  // namespace ramer::projection
+
+namespace ramer {
+template <>
+struct EnumNames<projection::Level> {
+  static constexpr std::pair<std::string_view, projection::Level> values[] = {{"alpha", projection::Level::Alpha},
+                                                                              {"beta", projection::Level::Beta},
+                                                                              {"gamma", projection::Level::Gamma},
+                                                                              {"top", projection::Level::Top}};
+};
+}  // namespace ramer

@@ -68,6 +68,7 @@ inline void riffle(std::span<std::int32_t> x, Index k, Index rounds, Index start
 struct Permutations {
   Index batch = 0, modalities = 0, labels = 0;
   std::vector<std::int32_t> pi, rho;  ///< (B, M, C)
+  std::vector<std::int32_t> order, scratch;  ///< of the policy at work
 
   void resize(Index b, Index m, Index c) {
     batch = b, modalities = m, labels = c;
@@ -82,7 +83,8 @@ namespace detail {
 /// Riffles with start stacks chosen by functions of (label, modality) and (sample, label).
 template <class SampleStart, class ModalityStart>
 void riffle_all(const Config& c, Permutations& p, SampleStart sample_start, ModalityStart modality_start) {
-  thread_local std::vector<std::int32_t> x, scratch;
+  auto& x = p.order;
+  auto& scratch = p.scratch;
   const auto longest = static_cast<std::size_t>(std::max(p.batch, p.modalities));
   x.resize(longest);
   scratch.resize(longest);
@@ -137,7 +139,7 @@ struct Reversal : Stack {
 /// Meant for the joint gather.
 struct Random : Stack {
   static void permute(const Config&, const RandomStream& stream, Permutations& p) {
-    thread_local std::vector<std::int32_t> x;
+    auto& x = p.order;
     std::uint64_t row = 0;
     const auto draw = [&](Index n) {
       x.resize(static_cast<std::size_t>(n));

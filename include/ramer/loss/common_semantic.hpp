@@ -1,0 +1,56 @@
+// The common-semantic loss (Eq 3): labels from commonality alone.
+#pragma once
+
+#include "ramer/autodiff/ops/elementwise.hpp"
+#include "ramer/autodiff/ops/loss.hpp"
+#include "ramer/autodiff/ops/scores.hpp"
+#include "ramer/nn/linear.hpp"
+
+namespace ramer::loss {
+
+/// The head H -> C that all forms share, with dropout on its logits as released.
+template <class E>
+struct CommonSemanticHead {
+  nn::Linear<E> linear;
+  nn::Dropout dropout;
+
+  CommonSemanticHead() = default;
+  CommonSemanticHead(Index hidden, Index labels, double rate) : linear(hidden, labels), dropout{rate} {}
+
+  nn::Var<E, 2> operator()(nn::Context<E>& ctx, nn::Var<E, 2> x) const {
+    return autodiff::dropout(ctx.tape, linear(ctx, x), ctx.dropout(dropout));
+  }
+  template <class Self, class Visitor>
+  static void parameters(Self& self, Visitor&& visit) {
+    visit("", self.linear);
+    visit("dropout", self.dropout);
+  }
+};
+
+/// sum_m mean over (b, c) of BCE(sigmoid(head(mean over label slots of C^m)), y). All rows: C comes from the reconstruction.
+struct PerModality {
+  template <class E>
+  static nn::Var<E, 0> term(nn::Context<E>& ctx, const CommonSemanticHead<E>& head, std::span<const nn::Var<E, 3>> c,
+                            const std::uint8_t* y, const double* cell) {
+    nn::Var<E, 0> total;
+    for (std::size_t m = 0; m < c.size(); ++m) {
+      const nn::Var<E, 2> logits = head(ctx, autodiff::slot_mean(ctx.tape, c[m]));                           // (B, C)
+      ctx.tap("cml_logit", static_cast<Index>(m), logits);
+      const auto term = autodiff::bce_with_logits(ctx.tape, logits, y, cell);
+      total = total.valid() ? autodiff::add(ctx.tape, total, term) : term;
+    }
+    return total;
+  }
+};
+/// BCE(sigmoid(head(mean over label slots of sum_m C^m)), y).
+struct PooledSum {
+  template <class E>
+  static nn::Var<E, 0> term(nn::Context<E>& ctx, const CommonSemanticHead<E>& head, std::span<const nn::Var<E, 3>> c,
+                            const std::uint8_t* y, const double* cell) {
+    nn::Var<E, 3> sum = c[0];
+    for (std::size_t m = 1; m < c.size(); ++m) sum = autodiff::add(ctx.tape, sum, c[m]);
+    return autodiff::bce_with_logits(ctx.tape, head(ctx, autodiff::slot_mean(ctx.tape, sum)), y, cell);
+  }
+};
+
+}  // namespace ramer::loss

@@ -1,0 +1,92 @@
+// Model: a recipe on a backend in a precision. Parameters, state, and the forward pass.
+#pragma once
+
+#include <memory>
+
+#include "ramer/core/schema.hpp"
+#include "ramer/model/recipes.hpp"
+
+namespace ramer {
+
+/// A recipe that wires itself.
+template <class R>
+concept Recipe = requires {
+  typename R::Wiring;
+  { R::name } -> std::convertible_to<std::string_view>;
+};
+
+/// Per-thread memory of a forward pass: reused, never shared between threads at one time.
+template <class ModelType>
+struct Workspace {
+  autodiff::Workspace<typename ModelType::Memory> memory;
+  typename ModelType::Plan plan;
+};
+
+/// Immutable while it predicts: `predict` is const and may run on many threads at once, each with a Workspace of its own.
+template <Recipe R, class Backend_, class Precision_ = Float>
+class Model {
+ public:
+  using RecipeType = R;
+  using Backend = Backend_;
+  using Precision = Precision_;
+  using E = nn::Engine<Backend, Precision>;
+  using Real = typename E::Real;
+  using Memory = typename E::Memory;
+  using Wiring = typename R::Wiring;
+  using Config = typename Wiring::template Config<R>;
+  using Plan = typename Wiring::Plan;
+  using Module = typename Wiring::template Module<R, E>;
+  using State = typename Module::State;
+  using Parameter = nn::Parameter<E>;
+  static constexpr int phases = Module::phases;
+
+  /// Start values depend on `seed` and each parameter's name.
+  Model(Schema schema, const Config& config, Backend backend, std::uint64_t seed = 42)
+      : schema_(std::move(schema)), backend_(std::move(backend)), module_(std::make_unique<Module>(schema_, config)) {
+    parameters_ = nn::register_parameters<E>(*module_, backend_, seed);
+    state_ = module_->make_state(seed, backend_);
+  }
+
+  const Schema& schema() const { return schema_; }
+  const Config& config() const { return module_->config(); }
+  const std::vector<Parameter*>& parameters() { return parameters_; }
+  std::vector<const Parameter*> parameters() const { return {parameters_.begin(), parameters_.end()}; }
+  /// Number of trainable numbers.
+  Index parameter_count() const {
+    Index n = 0;
+    for (const Parameter* p : parameters_) n += p->size();
+    return n;
+  }
+  State& state() { return state_; }
+  const State& state() const { return state_; }
+  const Module& module() const { return *module_; }
+  Backend& backend() { return backend_; }
+  const Backend& backend() const { return backend_; }
+
+  nn::Gradients<E> make_gradients() const {
+    std::vector<Index> sizes;
+    for (const Parameter* p : parameters_) sizes.push_back(p->size());
+    return nn::Gradients<E>(sizes);
+  }
+
+  /// Scores (B, C) in [0, 1] of a batch, into `scores` (resized). Labels are not looked at.
+  void predict(const Batch& batch, Workspace<Model>& workspace, std::vector<Real>& scores) const {
+    Backend backend = backend_;
+    module_->build_plan(workspace.plan, batch, false, RandomStream());
+    workspace.plan.supervised = false;
+    typename E::Tape tape(backend, workspace.memory, false);
+    nn::Context<E> ctx{tape};
+    const Outputs<E> out = module_->forward(ctx, batch, workspace.plan, state_, 0);
+    scores.resize(static_cast<std::size_t>(out.score.size()));
+    backend.to_host(out.score.data(), out.score.size(), scores.data());
+  }
+
+ private:
+  Schema schema_;
+  mutable Backend backend_;
+  std::unique_ptr<Module> module_;
+  std::vector<Parameter*> parameters_;
+  State state_;
+};
+
+}  // namespace ramer

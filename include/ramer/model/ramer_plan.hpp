@@ -1,0 +1,177 @@
+// What the host works out from a batch before RAMer runs on it: index arrays, masks and weights, no arithmetic on features.
+#pragma once
+
+#include "ramer/contrast/supervised.hpp"
+#include "ramer/core/schema.hpp"
+#include "ramer/encoder/person_segment_attention.hpp"
+#include "ramer/encoder/tokens.hpp"
+#include "ramer/shuffle/stack.hpp"
+
+namespace ramer::wiring {
+
+/// Index arrays of one batch. Reused from batch to batch; vectors keep their capacity.
+struct RamerPlan {
+  Index batch = 0, labels = 0;
+  std::vector<const ModalityBatch*> modality;           ///< in the model's order
+  std::vector<encoder::TokenPlan> tokens;               ///< (M)
+  std::vector<encoder::PersonSegmentPlan> persons;      ///< (M), where the auxiliary task runs
+
+  bool personality = false, unknown_person = false;
+  encoder::TokenPlan personality_tokens;
+  GatherPlan personality_row;             ///< (R) row of Batch::personality
+  GatherPlan unknown;                     ///< (R) 0 for a token of an unknown person, else -1
+  std::vector<std::uint8_t> known;        ///< (R)
+
+  std::vector<std::uint8_t> present;      ///< (B, M) a[b, m]; all 1 under Missing::All
+  bool any_missing = false;               ///< some a[b, m] is 0
+
+  bool supervised = false;                ///< labels are there: losses exist
+  std::vector<std::uint8_t> y, mask;      ///< (B, C)
+  std::vector<double> cell;               ///< (B, C) annotated / number of annotated
+  std::vector<double> alpha_cell;         ///< (B, C) the same over samples with any modality
+  std::vector<double> unshuffled_cell;    ///< (K, B, C) cell / K
+  std::vector<std::uint8_t> unshuffled_y; ///< (K, B, C)
+  std::vector<double> all_slots;          ///< (B) 1 / (B C)
+  std::vector<std::vector<double>> present_slots;   ///< (M)(B) a / (C n_m)
+  std::vector<std::vector<double>> present_sample;  ///< (M)(B) a / n_m
+  std::vector<std::vector<double>> present_pair;    ///< (M (M - 1) / 2)(B) both present / their number
+  contrast::ContrastPlan contrast;
+  shuffle::ShufflePlan shuffle;
+
+  std::vector<const std::uint8_t*> present_pointers;  ///< scratch
+
+  const std::uint8_t* present_of(std::size_t m) const { return present_column_.data() + m * static_cast<std::size_t>(batch); }
+
+  /// Matches modalities by name, and works out tokens and presence.
+  /// @throws DataError for a modality that the batch lacks or that has another width
+  void build_inputs(const Schema& schema, const Batch& b, encoder::TargetTime time, encoder::Missing missing, bool auxiliary) {
+    batch = b.size;
+    labels = schema.label_count();
+    const std::size_t count = schema.modalities.size(), rows = static_cast<std::size_t>(batch);
+    modality.resize(count);
+    tokens.resize(count);
+    for (std::size_t m = 0; m < count; ++m) {
+      const ModalitySchema& want = schema.modalities[m];
+      const auto found = std::find_if(b.modalities.begin(), b.modalities.end(), [&](const auto& x) { return x.name == want.name; });
+      require<DataError>(found != b.modalities.end(), "the model needs modality ", want.name, ", the batch has ", names(b));
+      require<DataError>(found->width == want.width, "modality ", want.name, ": the model needs width ", want.width,
+                         ", the batch has ", found->width);
+      require<DataError>(static_cast<Index>(found->features.size()) == found->rows() * found->width, "modality ", want.name, ": ",
+                         found->features.size(), " feature values for ", found->rows(), " rows of ", found->width);
+      modality[m] = &*found;
+      tokens[m].build(b, *found, time, want.positions);
+    }
+    if (auxiliary) {
+      persons.resize(count);
+      for (std::size_t m = 0; m < count; ++m) persons[m].build(b, *modality[m]);
+      build_personality(schema, b);
+    } else {
+      persons.clear();
+      personality = false;
+    }
+    present.assign(rows * count, 1);
+    present_column_.assign(rows * count, 1);
+    any_missing = false;
+    for (std::size_t i = 0; i < rows && missing == encoder::Missing::PresentOnly; ++i) {
+      for (std::size_t m = 0; m < count; ++m) {
+        const std::uint8_t here = tokens[m].present[i];
+        present[i * count + m] = present_column_[m * rows + i] = here;
+        any_missing = any_missing || !here;
+      }
+    }
+  }
+
+  /// Labels, masks and the weights of the losses. @param slots K shuffled slots per sample
+  void build_targets(const Batch& b, Index slots) {
+    supervised = b.has_labels();
+    if (!supervised) return;
+    require<DataError>(b.label_count == labels, "the model has ", labels, " labels, the batch ", b.label_count);
+    const std::size_t rows = static_cast<std::size_t>(batch), c = static_cast<std::size_t>(labels), count = tokens.size();
+    y.assign(b.labels.begin(), b.labels.end());
+    mask.assign(b.label_mask.begin(), b.label_mask.end());
+    const auto any = [&](std::size_t i) {
+      bool result = false;
+      for (std::size_t m = 0; m < count; ++m) result = result || present[i * count + m];
+      return result;
+    };
+    weigh(cell, rows * c, [&](std::size_t i) { return mask[i] != 0; });
+    weigh(alpha_cell, rows * c, [&](std::size_t i) { return mask[i] && any(i / c); });
+    unshuffled_cell.clear();
+    unshuffled_y.clear();
+    for (Index k = 0; k < slots; ++k) {
+      for (std::size_t i = 0; i < rows * c; ++i) {
+        unshuffled_cell.push_back(cell[i] / static_cast<double>(slots));
+        unshuffled_y.push_back(y[i]);
+      }
+    }
+    all_slots.assign(rows, 1.0 / static_cast<double>(rows * c));
+    present_slots.resize(count);
+    present_sample.resize(count);
+    present_pair.resize(count * (count - 1) / 2);
+    std::size_t pair = 0;
+    for (std::size_t m = 0; m < count; ++m) {
+      weigh(present_sample[m], rows, [&](std::size_t i) { return present[i * count + m] != 0; });
+      present_slots[m] = present_sample[m];
+      for (double& w : present_slots[m]) w /= static_cast<double>(c);
+      for (std::size_t k = m + 1; k < count; ++k) {
+        weigh(present_pair[pair++], rows, [&](std::size_t i) { return present[i * count + m] && present[i * count + k]; });
+      }
+    }
+  }
+
+ private:
+  std::vector<std::uint8_t> present_column_;  ///< (M, B)
+  ModalityBatch personality_rows_;
+
+  static std::string names(const Batch& b) {
+    std::string list;
+    for (const auto& m : b.modalities) list += (list.empty() ? "" : ", ") + m.name;
+    return list.empty() ? "none" : list;
+  }
+  /// w[i] = 1 / n where in(i), n = how many are in; 0 elsewhere.
+  template <class In>
+  static void weigh(std::vector<double>& w, std::size_t size, In in) {
+    std::size_t n = 0;
+    for (std::size_t i = 0; i < size; ++i) n += in(i) ? 1 : 0;
+    w.assign(size, 0.0);
+    for (std::size_t i = 0; i < size; ++i) w[i] = in(i) ? 1.0 / static_cast<double>(n) : 0.0;
+  }
+  void build_personality(const Schema& schema, const Batch& b) {
+    personality = schema.personality_width > 0;
+    unknown_person = false;
+    if (!personality) return;
+    require<DataError>(b.personality_width == schema.personality_width, "the model needs personality of width ",
+                       schema.personality_width, ", the batch has ", b.personality_width);
+    const ModalityBatch& first = *modality[0];
+    for (const ModalityBatch* m : modality) {
+      require<DataError>(m->offsets == first.offsets && m->position == first.position, "modalities ", first.name, " and ", m->name,
+                         " have different tokens; persons need the same places in each");
+    }
+    const std::size_t rows = first.available.size();
+    known.resize(rows);
+    unknown.index.assign(rows, -1);
+    personality_row.index.resize(rows);
+    for (std::size_t s = 0; s < static_cast<std::size_t>(batch); ++s) {
+      for (auto r = static_cast<std::size_t>(first.offsets[s]); r < static_cast<std::size_t>(first.offsets[s + 1]); ++r) {
+        const std::int32_t row = b.person_offsets[s] + first.person[r];
+        personality_row.index[r] = row;
+        known[r] = b.personality_known[static_cast<std::size_t>(row)];
+        if (!known[r]) {
+          unknown.index[r] = 0;
+          unknown_person = true;
+        }
+      }
+    }
+    personality_row.finish(static_cast<Index>(b.personality_known.size()));
+    unknown.finish(1);
+    personality_rows_.name = "personality";
+    personality_rows_.offsets = first.offsets;
+    personality_rows_.person = first.person;
+    personality_rows_.segment = first.segment;
+    personality_rows_.position = first.position;
+    personality_rows_.available = known;
+    personality_tokens.build(b, personality_rows_, encoder::TargetTime::All, schema.modalities[0].positions);
+  }
+};
+
+}  // namespace ramer::wiring

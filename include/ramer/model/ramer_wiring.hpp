@@ -1,0 +1,215 @@
+// wiring::Ramer: the slots of RAMer, its ablations and its relatives, connected as Figure 2 of the paper draws them.
+//
+//   raw -> Encoder [-> Auxiliary] -> label attention -> X_alpha -> Reconstruction (Z, X~, D~, X_beta, X_gamma)
+//   X_gamma -> G -> C,  X_alpha -> f_m -> S,  C and S -> Adversary, Orthogonality, CommonSemantic
+//   X_sigma -> class scores (max over modalities);  Z -> Prototypes, Contrast;  C + S -> Shuffle -> aggregation
+#pragma once
+
+#include <optional>
+
+#include "ramer/autodiff/ops/scores.hpp"
+#include "ramer/contrast/supervised.hpp"
+#include "ramer/encoder/label_attention.hpp"
+#include "ramer/encoder/person_segment_attention.hpp"
+#include "ramer/encoder/transformer.hpp"
+#include "ramer/loss/common_semantic.hpp"
+#include "ramer/loss/orthogonality.hpp"
+#include "ramer/loss/reconstruction.hpp"
+#include "ramer/model/outputs.hpp"
+#include "ramer/model/ramer_config.hpp"
+#include "ramer/model/ramer_plan.hpp"
+#include "ramer/projection/adversary.hpp"
+#include "ramer/projection/subspaces.hpp"
+#include "ramer/reconstruction/two_level.hpp"
+#include "ramer/shuffle/input.hpp"
+
+namespace ramer::wiring {
+
+namespace detail {
+
+template <class T>
+struct Cast {
+  const float* x;
+  T* y;
+  RAMER_HD void operator()(Index i) const { y[i] = static_cast<T>(x[i]); }
+};
+/// score = (sigmoid(max logit of the last level) + mean_k sigmoid(aggregation of slot k)) / 2.
+template <class T>
+struct FinalScore {
+  const T *top, *aggregated;  // (B, C), (K, B, C)
+  Index slots, cells;
+  T* score;
+  RAMER_HD void operator()(Index i) const {
+    T mean = 0;
+    for (Index k = 0; k < slots; ++k) mean += backend::activate(backend::Activation::Sigmoid, aggregated[k * cells + i]);
+    score[i] = (backend::activate(backend::Activation::Sigmoid, top[i]) + mean / static_cast<T>(slots)) / T(2);
+  }
+};
+
+}  // namespace detail
+
+struct Ramer {
+  template <class Recipe>
+  using Config = RamerConfig<Recipe>;
+  using Plan = RamerPlan;
+
+  /// Everything that changes in training without a gradient.
+  template <class Recipe, class E>
+  struct State {
+    using Real = typename E::Real;
+    std::vector<Tensor<Real, 3, typename E::Memory>> prototypes;  ///< per modality (2, C, D): positive, negative
+    contrast::Queue<E> queue;
+  };
+
+  template <class Recipe, class E>
+  class Module {
+   public:
+    using Real = typename E::Real;
+    using Config = RamerConfig<Recipe>;
+    using State = Ramer::State<Recipe, E>;
+    using Var2 = nn::Var<E, 2>;
+    using Var3 = nn::Var<E, 3>;
+    using Reconstruction = typename Recipe::Reconstruction;
+    static constexpr bool has_c = Recipe::Projection::commonality, has_s = Recipe::Projection::specificity;
+    static constexpr bool has_beta = Reconstruction::beta, has_gamma = Reconstruction::gamma;
+    static constexpr Index levels = 1 + (has_beta ? 1 : 0) + (has_gamma ? 1 : 0);
+    static constexpr int phases = Recipe::Adversary::phases;
+
+    Module(const Schema& schema, const Config& config)
+        : schema_(schema), config_(config), hidden_(config.encoder.hidden), slots_(Recipe::ShuffleInput::slots(schema.modality_count())) {
+      const Index m_count = schema.modality_count(), c = schema.label_count();
+      require<ConfigError>(m_count > 0 && c > 0, "a model needs modalities and labels; the schema has ", m_count, " and ", c);
+      const bool marked = schema.has_target && config.target_time == encoder::TargetTime::Marked;
+      auxiliary_ = Recipe::Auxiliary::enabled && schema.has_target;
+      for (Index m = 0; m < m_count; ++m) {
+        const ModalitySchema& s = schema.modalities[static_cast<std::size_t>(m)];
+        encoders_.emplace_back(config.encoder, config.encoder.layers_of(m, m_count), s.width, s.positions, marked);
+        label_attention_.emplace_back(c, hidden_);
+        branches_.emplace_back(hidden_, m_count, config.reconstruction);
+        score_.push_back(nn::Parameter<E>({c, hidden_}, nn::Init::fan_in(hidden_), true));
+        if constexpr (has_s) specificity_.emplace_back(hidden_, config.projection.specificity_dropout);
+        if constexpr (Recipe::Auxiliary::enabled) {
+          if (auxiliary_) auxiliary_modules_.emplace_back(hidden_, schema.personality_width > 0);
+        }
+      }
+      if (auxiliary_ && schema.personality_width > 0) {
+        const Index layers = config.encoder.personality_layers > 0 ? config.encoder.personality_layers
+                                                                   : config.encoder.layers_of(0, m_count);
+        personality_.emplace_back(config.encoder, layers, schema.personality_width, schema.modalities[0].positions, false);
+        unknown_person_.push_back(nn::Parameter<E>({1, hidden_}, nn::Init::normal(0.02), true));
+      }
+      if constexpr (has_c) {
+        generator_.emplace_back(hidden_, config.projection.generator_dropout);
+        common_semantic_.emplace_back(hidden_, c, config.common_semantic_dropout);
+      }
+      discriminator_ = projection::Discriminator<E>(hidden_, m_count, config.adversary.dropout);
+      aggregation_ = nn::Perceptron<E>({c * hidden_, hidden_, c});
+    }
+
+    template <class Self, class Visitor>
+    static void parameters(Self& self, Visitor&& visit) {
+      const auto each = [&](const char* prefix, auto& list) {
+        for (std::size_t m = 0; m < list.size(); ++m) visit(std::string(prefix) + "." + self.schema_.modalities[m].name, list[m]);
+      };
+      each("encoder", self.encoders_);
+      if (!self.personality_.empty()) {
+        visit("personality", self.personality_[0]);
+        visit("personality.unknown", self.unknown_person_[0]);
+      }
+      if constexpr (Recipe::Auxiliary::enabled) each("auxiliary", self.auxiliary_modules_);
+      each("label_attention", self.label_attention_);
+      each("reconstruction", self.branches_);
+      each("score", self.score_);
+      each("specificity", self.specificity_);
+      if constexpr (has_c) {
+        visit("commonality", self.generator_[0]);
+        visit("common_semantic", self.common_semantic_[0]);
+      }
+      visit("discriminator", self.discriminator_);
+      visit("aggregation", self.aggregation_);
+    }
+    /// Whether a phase of the procedure updates the parameter called `name`.
+    static bool in_phase(std::string_view name, int phase) {
+      return phases == 1 || name.starts_with("discriminator.") == (phase == 0);
+    }
+
+    Index code_width() const { return Reconstruction::Codec::width(hidden_, config_.reconstruction); }
+
+    State make_state(std::uint64_t seed, typename E::Backend& backend) const {
+      State s;
+      for (Index m = 0; m < schema_.modality_count(); ++m) {
+        s.prototypes.emplace_back(Shape{Index{2}, schema_.label_count(), code_width()});
+        backend.fill(s.prototypes.back().data(), s.prototypes.back().size(), Real(0));
+      }
+      if constexpr (Recipe::Contrast::queue) s.queue = contrast::Queue<E>(config_.contrast.queue, code_width(), seed, backend);
+      return s;
+    }
+
+    /// @param stream the draws of a random shuffle
+    void build_plan(Plan& plan, const Batch& batch, bool training, const RandomStream& stream) const {
+      require<DataError>(!schema_.has_target || batch.has_target(), "the model asks about a target, the batch names none");
+      plan.build_inputs(schema_, batch, config_.target_time, config_.missing, auxiliary_);
+      plan.build_targets(batch, slots_);
+      if (!training || !plan.supervised) return;
+      std::vector<const std::uint8_t*>& present = plan_scratch(plan);
+      if constexpr (Recipe::Contrast::enabled) {
+        plan.contrast.build(batch.size, levels, schema_.modality_count(), schema_.label_count(), plan.y.data(), plan.mask.data(), present);
+      }
+      plan.shuffle.template build<typename Recipe::Shuffle>(config_.shuffle, batch.size, slots_, schema_.label_count(), plan.y.data(),
+                                                            plan.mask.data(), stream);
+    }
+
+    /// One forward pass; losses where the plan has labels. Phase: see the adversary.
+    Outputs<E> forward(nn::Context<E>& ctx, const Batch& batch, const Plan& plan, const State& state, int phase) const {
+      return Pass(*this, ctx, batch, plan, state, phase).run();
+    }
+    /// After a training step: moves the prototypes and fills the queue with what the forward pass saw (Eq 9).
+    void commit(typename E::Backend& backend, const Plan& plan, const Outputs<E>& out, State& state) const {
+      if (!plan.supervised) return;
+      if constexpr (Recipe::Prototypes::enabled) {
+        for (std::size_t m = 0; m < state.prototypes.size() && m < out.unit_alpha.size(); ++m) {
+          if (!out.unit_alpha[m].valid()) continue;
+          auto& mu = state.prototypes[m];
+          const Index c = mu.extent(1), d = mu.extent(2);
+          backend.map_2d(c, d, contrast::detail::MoveAverage<Real>{out.unit_alpha[m].data(), plan.y.data(), plan.mask.data(),
+                                                                  plan.present_of(m), plan.batch, c, d,
+                                                                  static_cast<Real>(config_.prototypes.momentum), mu.data(),
+                                                                  mu.data() + c * d});
+        }
+      }
+      if constexpr (Recipe::Contrast::queue) {
+        state.queue.push(backend, out.contrast_rows.data(), plan.contrast.ids.data(), out.contrast_rows.extent(0));
+      }
+    }
+    const Config& config() const { return config_; }
+
+   private:
+    static std::vector<const std::uint8_t*>& plan_scratch(Plan& plan) {
+      plan.present_pointers.clear();
+      for (std::size_t m = 0; m < plan.tokens.size(); ++m) plan.present_pointers.push_back(plan.present_of(m));
+      return plan.present_pointers;
+    }
+
+    class Pass;
+    friend class Pass;
+
+    Schema schema_;
+    Config config_;
+    Index hidden_, slots_;
+    bool auxiliary_ = false;
+    std::vector<typename Recipe::Encoder::template Module<E>> encoders_, personality_;
+    std::vector<nn::Parameter<E>> unknown_person_;
+    std::vector<encoder::PersonSegmentAttention::Module<E>> auxiliary_modules_;
+    std::vector<encoder::LabelAttention<E>> label_attention_;
+    std::vector<reconstruction::Branch<Reconstruction, E>> branches_;
+    std::vector<nn::Parameter<E>> score_;
+    std::vector<projection::SubspaceMap<E>> specificity_, generator_;
+    std::vector<loss::CommonSemanticHead<E>> common_semantic_;
+    projection::Discriminator<E> discriminator_;
+    nn::Perceptron<E> aggregation_;
+  };
+};
+
+}  // namespace ramer::wiring
+
+#include "ramer/model/detail/ramer_pass.hpp"

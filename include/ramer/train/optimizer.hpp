@@ -1,0 +1,175 @@
+// BertAdam (models.md 1.5), Adam and AdamW, with global and per-tensor clipping.
+#pragma once
+
+#include <cmath>
+#include <vector>
+
+#include "ramer/core/config.hpp"
+#include "ramer/nn/module.hpp"
+#include "ramer/train/schedule.hpp"
+
+namespace ramer::train {
+
+enum class OptimizerKind { BertAdam, Adam, AdamW };
+
+struct OptimizerConfig {
+  OptimizerKind kind = OptimizerKind::BertAdam;
+  double rate = 5e-5;
+  double beta1 = 0.9, beta2 = 0.999;
+  double epsilon = 1e-6;
+  double decay = 0.01;
+  double clip_global = 1.0;
+  double clip_tensor = 1.0;
+  Schedule schedule = Schedule::WarmupLinear;
+  double warmup = 0.1;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor&& field) {
+    field("kind", self.kind, "bert_adam (no bias correction, decay in the update), adam (decay in the gradient), adamw");
+    field("rate", self.rate, "base learning rate");
+    field("beta1", self.beta1, "decay of the first moment");
+    field("beta2", self.beta2, "decay of the second moment");
+    field("epsilon", self.epsilon, "added to the root of the second moment");
+    field("decay", self.decay, "weight decay, for parameters that decay");
+    field("clip_global", self.clip_global, "largest Euclidean norm of all gradients together; 0: no clipping");
+    field("clip_tensor", self.clip_tensor, "largest norm of one tensor's gradient, after the global clip; 0: no clipping");
+    field("schedule", self.schedule, "constant, warmup_linear or warmup_cosine");
+    field("warmup", self.warmup, "fraction of the run that the rate takes to rise");
+  }
+};
+
+namespace detail {
+
+template <class T>
+struct SquareOf {
+  const T* x;
+  RAMER_HD double operator()(Index i) const { return static_cast<double>(x[i]) * static_cast<double>(x[i]); }
+};
+/// squares (n) -> factor (n), norm (1): min(1, limit / (norm + 1e-6)), global first, then each tensor's own.
+struct ClipFactors {
+  const double* squares;
+  Index count;
+  double global, tensor;
+  double *factor, *norm;
+  RAMER_HD void operator()(Index) const {
+    double total = 0;
+    for (Index i = 0; i < count; ++i) total += squares[i];
+    *norm = std::sqrt(total);
+    const double all = global > 0 ? limit(global, *norm) : 1.0;
+    for (Index i = 0; i < count; ++i) {
+      factor[i] = all * (tensor > 0 ? limit(tensor, all * std::sqrt(squares[i])) : 1.0);
+    }
+  }
+  RAMER_HD static double limit(double largest, double n) {
+    const double f = largest / (n + 1e-6);
+    return f < 1.0 ? f : 1.0;
+  }
+};
+/// One step of one tensor. `factor` is its clip; a factor that is not finite leaves everything as it is.
+template <class T>
+struct AdamUpdate {
+  T *p, *m, *v;
+  const T* g;
+  const double* factor;
+  T beta1, beta2, epsilon, rate, decay, correction1, correction2;
+  bool coupled, decoupled;  ///< decay inside the gradient (Adam), or shrinking p apart from the moments (AdamW)
+  RAMER_HD void operator()(Index i) const {
+    if (!(*factor >= 0)) return;
+    T gradient = static_cast<T>(*factor) * g[i];
+    if (coupled) gradient += decay * p[i];
+    m[i] = beta1 * m[i] + (T(1) - beta1) * gradient;
+    v[i] = beta2 * v[i] + (T(1) - beta2) * gradient * gradient;
+    T update = m[i] * correction1 / (std::sqrt(v[i] * correction2) + epsilon);
+    if (decoupled) update += decay * p[i];
+    p[i] -= rate * update;
+  }
+};
+
+}  // namespace detail
+
+/// First and second moments per parameter, and the steps that each has taken. A parameter that no adjoint reached is skipped
+/// altogether: no moments, no decay, no step.
+template <class E>
+class Optimizer {
+ public:
+  using T = typename E::Precision::Parameter;
+  using Parameter = nn::Parameter<E>;
+  using Buffer = Tensor<T, 1, typename E::Memory>;
+
+  Optimizer(const OptimizerConfig& config, const std::vector<Parameter*>& parameters, typename E::Backend& backend)
+      : config_(config), parameters_(parameters), steps_(parameters.size(), 0) {
+    const auto n = static_cast<Index>(parameters.size());
+    squares_ = Tensor<double, 1, typename E::Memory>(Shape{n});
+    factor_ = Tensor<double, 1, typename E::Memory>(Shape{n});
+    norm_ = Tensor<double, 1, typename E::Memory>(Shape{Index{1}});
+    for (const Parameter* p : parameters) {
+      first_.emplace_back(Shape{p->size()});
+      second_.emplace_back(Shape{p->size()});
+      backend.fill(first_.back().data(), p->size(), T(0));
+      backend.fill(second_.back().data(), p->size(), T(0));
+    }
+  }
+
+  /// Updates every reached parameter p with `wanted(p)`. `total_steps` scales the schedule; not positive: constant rate.
+  template <class Wanted>
+  void step(const nn::Gradients<E>& gradients, double total_steps, typename E::Backend& backend, Wanted wanted) {
+    chosen_.clear();
+    for (std::size_t i = 0; i < parameters_.size(); ++i) {
+      if (gradients.slot(static_cast<Index>(i)).written && wanted(*parameters_[i])) chosen_.push_back(i);
+    }
+    for (std::size_t k = 0; k < chosen_.size(); ++k) {
+      const auto& slot = gradients.slot(static_cast<Index>(chosen_[k]));
+      backend.sum(slot.size, detail::SquareOf<T>{slot.adjoint}, 1.0, backend::Target<double>{squares_.data() + k, false});
+    }
+    backend.map(1, detail::ClipFactors{squares_.data(), static_cast<Index>(chosen_.size()), config_.clip_global, config_.clip_tensor,
+                                       factor_.data(), norm_.data()});
+    for (std::size_t k = 0; k < chosen_.size(); ++k) update(chosen_[k], gradients, factor_.data() + k, total_steps, backend);
+  }
+  /// Euclidean norm of the gradients of the last step, before clipping.
+  double gradient_norm(typename E::Backend& backend) const {
+    double norm = 0;
+    backend.to_host(norm_.data(), 1, &norm);
+    return norm;
+  }
+
+  const OptimizerConfig& config() const { return config_; }
+  std::vector<Buffer>& first() { return first_; }
+  std::vector<Buffer>& second() { return second_; }
+  std::vector<std::int64_t>& steps() { return steps_; }
+
+ private:
+  void update(std::size_t i, const nn::Gradients<E>& gradients, const double* factor, double total_steps,
+              typename E::Backend& backend) {
+    Parameter& p = *parameters_[i];
+    const double s = static_cast<double>(steps_[i]++);
+    const double rate = config_.rate * (total_steps > 0 ? schedule_factor(config_.schedule, s / total_steps, config_.warmup) : 1.0);
+    const bool bert = config_.kind == OptimizerKind::BertAdam;
+    const double c1 = bert ? 1.0 : 1.0 / (1.0 - std::pow(config_.beta1, s + 1));
+    const double c2 = bert ? 1.0 : 1.0 / (1.0 - std::pow(config_.beta2, s + 1));
+    const double decay = p.decay ? config_.decay : 0.0;
+    const bool coupled = decay > 0 && config_.kind == OptimizerKind::Adam;
+    backend.map(p.size(), detail::AdamUpdate<T>{p.value.data(), first_[i].data(), second_[i].data(),
+                                                gradients.slot(static_cast<Index>(i)).adjoint, factor, static_cast<T>(config_.beta1),
+                                                static_cast<T>(config_.beta2), static_cast<T>(config_.epsilon), static_cast<T>(rate),
+                                                static_cast<T>(decay), static_cast<T>(c1), static_cast<T>(c2), coupled,
+                                                decay > 0 && !coupled});
+  }
+
+  OptimizerConfig config_;
+  std::vector<Parameter*> parameters_;
+  std::vector<Buffer> first_, second_;
+  std::vector<std::int64_t> steps_;
+  std::vector<std::size_t> chosen_;
+  Tensor<double, 1, typename E::Memory> squares_, factor_, norm_;
+};
+
+}  // namespace ramer::train
+
+namespace ramer {
+template <>
+struct EnumNames<train::OptimizerKind> {
+  static constexpr std::pair<std::string_view, train::OptimizerKind> values[] = {{"bert_adam", train::OptimizerKind::BertAdam},
+                                                                                 {"adam", train::OptimizerKind::Adam},
+                                                                                 {"adamw", train::OptimizerKind::AdamW}};
+};
+}  // namespace ramer

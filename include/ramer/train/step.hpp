@@ -1,0 +1,87 @@
+// One training step: the phases of the recipe's procedure, the optimizer, the state.
+#pragma once
+
+#include <array>
+
+#include "ramer/model/model.hpp"
+#include "ramer/train/optimizer.hpp"
+
+namespace ramer::train {
+
+/// What one step reports. Values are unweighted; `total` is their weighted sum.
+struct StepReport {
+  struct Term {
+    std::string_view name;  ///< a literal
+    double value = 0, weight = 0;
+  };
+  std::array<Term, 24> terms{};
+  std::size_t term_count = 0;
+  double total = 0;
+  double gradient_norm = 0;  ///< before clipping, of the last phase
+
+  std::span<const Term> list() const { return {terms.data(), term_count}; }
+};
+
+/// Runs training steps on a model. Holds what a step needs besides the model: workspace, gradients, optimizer.
+template <class ModelType>
+class Stepper {
+ public:
+  using E = typename ModelType::E;
+
+  Stepper(ModelType& model, const OptimizerConfig& optimizer, std::uint64_t seed)
+      : model_(model),
+        gradients_(model.make_gradients()),
+        optimizer_(optimizer, model.parameters(), model.backend()),
+        seed_(seed) {}
+
+  /// One step on a batch with labels. Draws depend on (seed, step). After the first step of its size it allocates nothing.
+  /// @throws NumericError naming term, step and samples when a loss is not finite; parameters and state are then unchanged
+  StepReport run(const Batch& batch, std::uint64_t step, double total_steps, nn::Taps<E>* taps = nullptr) {
+    require<DataError>(batch.has_labels(), "a training batch needs labels");
+    StepReport report;
+    model_.module().build_plan(workspace_.plan, batch, true, RandomStream(seed_, name_hash("shuffle"), step));
+    for (int phase = 0; phase < ModelType::phases; ++phase) {
+      gradients_.begin_step();
+      typename E::Tape tape(model_.backend(), workspace_.memory, true);
+      nn::Context<E> ctx{tape, &gradients_, true, seed_, step, phase + 1 == ModelType::phases ? taps : nullptr};
+      const Outputs<E> out = model_.module().forward(ctx, batch, workspace_.plan, model_.state(), phase);
+      read(out, batch, step, report);
+      out.terms.reverse(tape);
+      optimizer_.step(gradients_, total_steps, model_.backend(),
+                      [&](const auto& p) { return ModelType::Module::in_phase(p.name, phase); });
+      report.gradient_norm = optimizer_.gradient_norm(model_.backend());
+      if (out.defined) model_.module().commit(model_.backend(), workspace_.plan, out, model_.state());
+    }
+    return report;
+  }
+
+  nn::Gradients<E>& gradients() { return gradients_; }
+  Optimizer<E>& optimizer() { return optimizer_; }
+  Workspace<ModelType>& workspace() { return workspace_; }
+
+ private:
+  void read(const Outputs<E>& out, const Batch& batch, std::uint64_t step, StepReport& report) {
+    report.term_count = 0;
+    report.total = 0;
+    for (const auto& term : out.terms.list()) {
+      typename E::Real value{};
+      model_.backend().to_host(term.value.data(), 1, &value);
+      report.terms[report.term_count++] = {term.name, static_cast<double>(value), term.weight};
+      if (term.weight != 0) report.total += term.weight * static_cast<double>(value);
+      if (!std::isfinite(static_cast<double>(value)) && term.adjoint != 0) {
+        std::string ids;
+        for (std::size_t i = 0; i < batch.id.size() && i < 16; ++i) ids += (i ? ", " : "") + std::to_string(batch.id[i]);
+        fail<NumericError>("loss term ", term.name, " is ", static_cast<double>(value), " at step ", step, ", samples ", ids,
+                           batch.id.size() > 16 ? ", ..." : "");
+      }
+    }
+  }
+
+  ModelType& model_;
+  Workspace<ModelType> workspace_;
+  nn::Gradients<E> gradients_;
+  Optimizer<E> optimizer_;
+  std::uint64_t seed_;
+};
+
+}  // namespace ramer::train
