@@ -23,8 +23,9 @@ class GatherPlan {
  public:
   std::vector<std::int32_t> index;  ///< fill this, then call `finish`
 
-  /// Builds the way back by counting. @throws ShapeError for an index outside [-1, sources)
+  /// Builds the way back by counting. @throws ShapeError for a negative number of sources, an index outside [-1, sources)
   void finish(Index sources) {
+    require<ShapeError>(sources >= 0, "gather from ", sources, " sources");
     sources_ = sources;
     offsets_.assign(static_cast<std::size_t>(sources) + 1, 0);
     std::size_t used = 0;
@@ -35,7 +36,7 @@ class GatherPlan {
         ++used;
       }
     }
-    for (std::size_t r = 0; r < static_cast<std::size_t>(sources); ++r) offsets_[r + 1] += offsets_[r];
+    for (std::size_t r = 1; r < offsets_.size(); ++r) offsets_[r] += offsets_[r - 1];
     places_.resize(used);
     cursor_.assign(offsets_.begin(), offsets_.end());
     for (std::size_t p = 0; p < index.size(); ++p) {
