@@ -5,14 +5,15 @@
 #include <array>
 #include <bit>
 #include <cstddef>
+#include <utility>
 #include <vector>
 
 #include "ramer/core/tensor.hpp"
 
 namespace ramer::autodiff {
 
-/// Bump allocation over a list of blocks. `rewind` keeps the blocks, so that a step that repeats gets the same addresses and
-/// nothing is allocated from the system. Blocks are joined into one when more than one was needed.
+/// Bump allocation over a list of blocks, each twice as large as the one before. `rewind` keeps them, so that a step that
+/// repeats gets the same addresses and nothing is allocated from the system.
 template <class Memory>
 class Arena {
  public:
@@ -25,7 +26,9 @@ class Arena {
         used_(std::exchange(other.used_, 0)),
         next_block_(other.next_block_) {}
   Arena& operator=(Arena&&) = delete;
-  ~Arena() { release(); }
+  ~Arena() {
+    for (const Block& block : blocks_) Memory::deallocate(block.data);
+  }
 
   /// `count` elements, uninitialised, 64-byte aligned.
   template <class T>
@@ -40,6 +43,7 @@ class Arena {
     }
     if (block_ == blocks_.size()) {
       const std::size_t size = std::max(bytes, next_block_);
+      blocks_.reserve(blocks_.size() + 1);
       blocks_.push_back({static_cast<std::byte*>(Memory::allocate(size)), size});
       next_block_ = size * 2;
     }
@@ -50,11 +54,6 @@ class Arena {
 
   /// Forgets everything that was allocated.
   void rewind() {
-    if (blocks_.size() > 1) {
-      const std::size_t total = capacity();
-      release();
-      blocks_.push_back({static_cast<std::byte*>(Memory::allocate(total)), total});
-    }
     block_ = 0;
     used_ = 0;
   }
@@ -70,10 +69,6 @@ class Arena {
     std::byte* data;
     std::size_t size;
   };
-  void release() {
-    for (const Block& block : blocks_) Memory::deallocate(block.data);
-    blocks_.clear();
-  }
   std::vector<Block> blocks_;
   std::size_t block_ = 0, used_ = 0;
   std::size_t next_block_;
