@@ -1,8 +1,9 @@
 // Checks the reverse of an op or a module against central differences. Public: check your own with it.
 //
 //   autodiff::Gradcheck check;
-//   auto x = check.input({2, 3});                                   // random values; keep them away from kinks with `transform`
-//   check.run([&](auto& tape, auto in) { return my_op(tape, in[0].reshape(Shape{2, 3})); });
+//   check.input(6);                               // six random values; move them away from kinks through `value`
+//   const std::string trouble =                   // empty: all is well
+//       check.run([&](auto& tape, const auto& in) { return my_op(tape, in[0].reshape(Shape{Index{2}, Index{3}})); });
 //
 // The output may have any rank: it is paired with a random cotangent. Every input is run through twice, once with its adjoint
 // pre-filled with NaN (what must be overwritten is overwritten) and once with it started at random numbers (what must be
@@ -10,8 +11,8 @@
 #pragma once
 
 #include <cmath>
-#include <functional>
 #include <limits>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -94,8 +95,11 @@ class Gradcheck {
         const T analytic = slots[i].written ? gradient[i](j) - start[i](j) : T(0);
         const T numeric = difference(f, i, j, cotangent);
         if (!(std::abs(analytic - numeric) <= options_.tolerance * (1 + std::abs(numeric)))) {
-          return "input " + std::to_string(i) + " element " + std::to_string(j) + (accumulate ? " (accumulating)" : "") +
-                 ": analytic " + std::to_string(analytic) + ", numeric " + std::to_string(numeric);
+          std::ostringstream trouble;
+          trouble.precision(9);
+          trouble << "input " << i << " element " << j << (accumulate ? " (accumulating)" : "") << ": analytic " << analytic
+                  << ", numeric " << numeric;
+          return trouble.str();
         }
       }
     }
