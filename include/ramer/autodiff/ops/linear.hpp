@@ -31,6 +31,7 @@ template <class Tp, class T>
 Var<T, 2> linear(Tp& tape, std::span<const Var<T, 2>> xs, Var<T, 2> w, Var<T, 1> b,
                  backend::Activation act = backend::Activation::None) {
   using backend::Transpose;
+  require<ShapeError>(!xs.empty(), "linear: no input");
   const Index rows = xs[0].extent(0), outputs = w.extent(0), inputs = w.extent(1);
   Index total = 0;
   bool tracked = w.tracked() || b.tracked();

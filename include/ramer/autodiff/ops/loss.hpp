@@ -121,8 +121,9 @@ Var<T, 0> bce_with_logits(Tp& tape, Var<T, R> x, const std::uint8_t* y, const do
 /// sum_r w[r / group] CE(softmax(x[r]), target) for logits x (R, K), one class for all rows; `target` -1: the uniform distribution.
 template <class Tp, class T>
 Var<T, 0> cross_entropy(Tp& tape, Var<T, 2> x, Index target, const double* w, Index group) {
-  auto [loss, out] = tape.output(Shape<0>{}, x);
   const Index rows = x.extent(0), classes = x.extent(1);
+  require<ShapeError>(target >= -1 && target < classes, "cross_entropy: class ", target, " of logits ", x.shape());
+  auto [loss, out] = tape.output(Shape<0>{}, x);
   tape.backend().sum(rows, detail::CrossEntropyTerm<T>{x.data(), classes, target, group, w}, T(1), backend::Target<T>{out, false});
   tape.record(loss, [=](Tp& t, const T* dloss) {
     t.backend().map(rows, detail::CrossEntropyReverse<T>{dloss, x.data(), classes, target, group, w, t.target(x)});

@@ -128,6 +128,7 @@ Var<T, 2> add_embedding(Tp& tape, Var<T, 2> x, Var<T, 2> table, GatherView plan)
 /// y (R, sum D_k) = [x_0 | x_1 | ...].
 template <class Tp, class T>
 Var<T, 2> concat_columns(Tp& tape, std::span<const Var<T, 2>> xs) {
+  require<ShapeError>(!xs.empty(), "concat_columns: no input");
   const Index rows = xs[0].extent(0);
   Index total = 0;
   bool tracked = false;
@@ -159,6 +160,7 @@ Var<T, 2> concat_columns(Tp& tape, std::span<const Var<T, 2>> xs) {
 /// y (sum R_k, D): the inputs one below the other.
 template <class Tp, class T>
 Var<T, 2> concat_rows(Tp& tape, std::span<const Var<T, 2>> xs) {
+  require<ShapeError>(!xs.empty(), "concat_rows: no input");
   const Index cols = xs[0].extent(1);
   Index total = 0;
   bool tracked = false;

@@ -110,6 +110,7 @@ Var<T, 2> label_dot(Tp& tape, Var<T, 3> x, Var<T, 2> w) {
 template <class Tp, class T>
 Var<T, 2> max_over(Tp& tape, std::span<const Var<T, 2>> xs, const std::uint8_t* present = nullptr,
                    const std::int32_t** winner_out = nullptr) {
+  require<ShapeError>(!xs.empty(), "max_over: no input");
   bool tracked = false;
   auto kept = tape.template list<Var<T, 2>>(static_cast<Index>(xs.size()));
   for (std::size_t k = 0; k < xs.size(); ++k) {
