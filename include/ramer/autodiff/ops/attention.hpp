@@ -1,6 +1,7 @@
 // Attention inside groups of rows, and label-wise pooling of segments. Laws: backend/contract.hpp.
 #pragma once
 
+#include "ramer/autodiff/ops/elementwise.hpp"
 #include "ramer/autodiff/tape.hpp"
 
 namespace ramer::autodiff {
@@ -46,6 +47,8 @@ struct Segments {
 template <class Tp, class T>
 Var<T, 3> segment_pool(Tp& tape, Var<T, 2> x, Var<T, 2> score, const Segments& segments, const T** weight_out = nullptr) {
   require<ShapeError>(x.extent(0) == score.extent(0), "segment_pool: rows ", x.shape(), ", scores ", score.shape());
+  // The kernel puts dx and dscore in an order of its own, so they must not be one buffer: an identity keeps them apart.
+  if (x.tracked() && x.slot() == score.slot()) score = gradient_reversal(tape, score, T(-1));
   const Index rows = x.extent(0), columns = score.extent(1), width = x.extent(1);
   auto [y, out] = tape.output(Shape{segments.segments, columns, width}, x, score);
   T* weight = tape.template keep<T>(rows * columns);
