@@ -2,6 +2,8 @@
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 
+#include <oneapi/tbb/global_control.h>
+
 #include <iostream>
 
 #include "skip.hpp"
@@ -40,6 +42,8 @@ REGISTER_LISTENER("skip", 1, SkipListener);
 }  // namespace
 
 int main(int argc, char** argv) {
+  // Tests ask for up to 8 threads. On a machine with fewer cores oneTBB would quietly give less, and say so on stderr.
+  const tbb::global_control threads(tbb::global_control::max_allowed_parallelism, 16);
   doctest::Context context(argc, argv);
   const int result = context.run();
   if (context.shouldExit() || result != 0) return result;
