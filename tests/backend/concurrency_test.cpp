@@ -1,0 +1,52 @@
+// One backend object used from several host threads at once. Also meant to be run under ThreadSanitizer.
+#include <doctest/doctest.h>
+
+#include <cstring>
+#include <thread>
+
+#include "backend/problems.hpp"
+#include "ramer/backend/cpu.hpp"
+
+namespace {
+
+using namespace ramer;
+
+TEST_CASE_TEMPLATE("host threads that share a backend do not disturb each other", T, float, double) {
+  constexpr int kHosts = 3, kRepeats = 4;
+  for (int threads : {1, 2}) {
+    CAPTURE(threads);
+    backend::Cpu b(threads);
+    using Problems = std::vector<std::unique_ptr<test::Problem<T, backend::Cpu>>>;
+    std::vector<Problems> problems;
+    std::vector<std::vector<std::vector<std::vector<T>>>> expected(kHosts);
+    for (int h = 0; h < kHosts; ++h) {
+      problems.push_back(test::ProblemMaker<T, backend::Cpu>(b, static_cast<std::uint64_t>(40 + h), h != 1).all());
+      for (const auto& p : problems.back()) {
+        p->run(b);
+        expected[static_cast<std::size_t>(h)].push_back(p->outputs());
+      }
+    }
+    std::vector<int> wrong(kHosts, 0);
+    std::vector<std::thread> hosts;
+    for (std::size_t h = 0; h < kHosts; ++h) {
+      hosts.emplace_back([&, h] {
+        backend::Cpu mine = b;
+        for (int repeat = 0; repeat < kRepeats; ++repeat) {
+          for (std::size_t i = 0; i < problems[h].size(); ++i) {
+            problems[h][i]->reset();
+            problems[h][i]->run(mine);
+            const auto found = problems[h][i]->outputs();
+            for (std::size_t o = 0; o < found.size(); ++o) {
+              const auto& right = expected[h][i][o];
+              if (!right.empty() && std::memcmp(found[o].data(), right.data(), right.size() * sizeof(T)) != 0) ++wrong[h];
+            }
+          }
+        }
+      });
+    }
+    for (std::thread& host : hosts) host.join();
+    for (int w : wrong) CHECK(w == 0);
+  }
+}
+
+}  // namespace
