@@ -26,7 +26,8 @@ double largest_difference(const LinearClassifier& model, const std::vector<doubl
   const Index d = model.features;
   for (Index k = 0; k < model.labels(); ++k) {
     for (Index j = 0; j <= d; ++j) {
-      const double mine = j < d ? model.weight[static_cast<std::size_t>(k * d + j)] : model.bias[static_cast<std::size_t>(k)];
+      const double mine =
+          j < d ? model.weight[static_cast<std::size_t>(k * d + j)] : model.bias[static_cast<std::size_t>(k)];
       largest = std::max(largest, std::abs(mine - expected[static_cast<std::size_t>(k * (d + 1) + j)]));
     }
   }
@@ -98,13 +99,15 @@ TEST_CASE("weights agree with scikit-learn") {
 }
 
 TEST_CASE("the gradient vanishes at the solution, in tall, square and wide problems, with and without a mask") {
-  for (const auto& [n, d] : {std::pair<Index, Index>{150, 7}, {40, 40}, {33, 261}, {301, 1}}) {
+  for (const std::pair<Index, Index>& shape : {std::pair<Index, Index>{150, 7}, {40, 40}, {33, 261}, {301, 1}}) {
+    const Index n = shape.first, d = shape.second;
     for (const bool masked : {false, true}) {
       const Problem q(n, d, 3, static_cast<std::uint64_t>(n));
       LinearConfig config;
       config.c = 0.5;
       config.tolerance = 1e-6;
-      const LinearClassifier model = LinearClassifier::fit(q.x(), q.y(), masked ? q.mask() : View<const std::uint8_t, 2>{}, config);
+      const LinearClassifier model =
+          LinearClassifier::fit(q.x(), q.y(), masked ? q.mask() : View<const std::uint8_t, 2>{}, config);
       CAPTURE(n);
       CAPTURE(d);
       CAPTURE(masked);
@@ -139,7 +142,8 @@ TEST_CASE("scale and shift of the features do not matter, nor do masked labels")
   for (std::size_t i = 0; i < moved.truth.size(); ++i)
     if (!moved.shown[i]) moved.truth[i] = !moved.truth[i];
   const LinearClassifier same = LinearClassifier::fit(moved.x(), moved.y(), moved.mask(), config);
-  for (std::size_t i = 0; i < model.weight.size(); ++i) CHECK(same.weight[i] == doctest::Approx(model.weight[i]).epsilon(1e-4));
+  for (std::size_t i = 0; i < model.weight.size(); ++i)
+    CHECK(same.weight[i] == doctest::Approx(model.weight[i]).epsilon(1e-4));
 }
 
 TEST_CASE("separable labels converge: the penalty keeps weights finite") {

@@ -102,9 +102,9 @@ TEST_CASE("a float score that equals the threshold is not above it, whatever the
 
 TEST_CASE("rounding to 4 digits goes by the exact value") {
   CHECK(round_to_4_digits(0.16066666) == 0.1607);
-  CHECK(round_to_4_digits(0.00005) == 0.0001);   // the double lies above
-  CHECK(round_to_4_digits(0.00015) == 0.0001);   // the double lies below
-  CHECK(round_to_4_digits(0.03125) == 0.0312);   // a true tie: to even
+  CHECK(round_to_4_digits(0.00005) == 0.0001);  // the double lies above
+  CHECK(round_to_4_digits(0.00015) == 0.0001);  // the double lies below
+  CHECK(round_to_4_digits(0.03125) == 0.0312);  // a true tie: to even
   CHECK(round_to_4_digits(1.0) == 1.0);
 }
 

@@ -34,8 +34,8 @@ TEST_CASE("samples that are not annotated are left out; ties go to the lower cla
 TEST_CASE("one-hot labels become classes") {
   const std::vector<std::uint8_t> truth{0, 1, 1, 0, 1, 1}, mask{1, 1, 1, 1, 0, 1};
   CHECK(single_labels({truth.data(), {3, 2}}, {mask.data(), {3, 2}}) == std::vector<std::int32_t>{1, 0, -1});
-  CHECK_THROWS_WITH_AS(single_labels({truth.data(), {3, 2}}, {}), "single_labels: sample 2 has 2 classes, expected exactly one",
-                       DataError);
+  CHECK_THROWS_WITH_AS(single_labels({truth.data(), {3, 2}}, {}),
+                       "single_labels: sample 2 has 2 classes, expected exactly one", DataError);
 }
 
 TEST_CASE("input that does not fit is refused") {

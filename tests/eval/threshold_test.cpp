@@ -34,7 +34,8 @@ TEST_CASE("float scores are compared as the metrics compare them") {
   const View<const float, 2> scores{score.data(), {x.n, x.c}};
   const ThresholdChoice choice = tune_threshold(scores, x.labels(), kNoMask);
   CHECK(choice.micro_f1 == total(count_labels(scores, x.labels(), kNoMask, choice.threshold)).f1());
-  for (const double t : default_thresholds()) CHECK(total(count_labels(scores, x.labels(), kNoMask, t)).f1() <= choice.micro_f1);
+  for (const double t : default_thresholds())
+    CHECK(total(count_labels(scores, x.labels(), kNoMask, t)).f1() <= choice.micro_f1);
 }
 
 TEST_CASE("candidates of one's own, in any order; no positives at all") {

@@ -169,7 +169,8 @@ TEST_CASE("an unknown key is named in full, with the keys that were probably mea
   contains(json_error(R"({"hidden": 3})"), "did you mean 'encoder.hidden'?");
   contains(json_error(R"({"encoder": {"qqqqqqq": 3}})"), "valid here: 'encoder.hidden', 'encoder.dropout', 'encoder.norm'");
   contains(json_error(R"({"sede": 3})", "train"), "unknown key 'train.sede'; did you mean 'train.seed'?");
-  contains(json_error(R"({"layers": [{"width": 1}, {"wdith": 1}]})"), "unknown key 'layers[1].wdith'; did you mean 'layers[1].width'");
+  contains(json_error(R"({"layers": [{"width": 1}, {"wdith": 1}]})"),
+           "unknown key 'layers[1].wdith'; did you mean 'layers[1].width'");
   contains(set_error("encoder.drop_out=0"), "unknown key 'encoder.drop_out'; did you mean 'encoder.dropout'?");
   contains(set_error("Seed=0"), "did you mean 'seed'");
   contains(set_error("seed.x=0"), "'seed' is integer and has no keys of its own");
@@ -189,7 +190,8 @@ TEST_CASE("a value of the wrong type or size says what was found and what was ex
   contains(json_error(R"({"encoder": {"hidden": 18446744073709551615}})"), "out of range");
   contains(json_error(R"({"encoder": {"hidden": 1e300}})"), "expected integer");
   contains(json_error(R"({"encoder": {"dropout": 1e39}})"), "encoder.dropout: 1e+39 is out of range");
-  contains(json_error(R"({"name": ")" + std::string(500, 'x') + R"(", "tiny": ")" + std::string(500, 'x') + "\"}"), "xxx...");
+  contains(json_error(R"({"name": ")" + std::string(500, 'x') + R"(", "tiny": ")" + std::string(500, 'x') + "\"}"),
+           "xxx...");
 }
 
 TEST_CASE("a configuration that cannot be read whole is left alone") {
@@ -260,7 +262,8 @@ TEST_CASE("set_option refuses what it cannot read") {
   CHECK(set_error("seed=99999999999999999999").find("seed: expected integer") == 0);
   CHECK(set_error("encoder.dropout=nan") == "encoder.dropout: nan is no setting");
   CHECK(set_error("quick=yes") == "quick: expected bool, found 'yes'");
-  contains(set_error("encoder=64"), "encoder: expected object, found '64' (write it as JSON: {...}, or set its keys one by one)");
+  contains(set_error("encoder=64"),
+           "encoder: expected object, found '64' (write it as JSON: {...}, or set its keys one by one)");
   contains(set_error("rates=[1,"), "not valid JSON");
   contains(set_error("rates=1,,2"), "rates[1]: expected number, found ''");
   contains(set_error("encoder.=1"), "expected object");
@@ -312,4 +315,20 @@ TEST_CASE("read_config names the file of a wrong setting") {
   const Scratch good("ramer_json_test_good.json", R"({"encoder": {"norm": "pre"}})");
   ramer::io::read_config(good.path, settings);
   CHECK(settings.encoder.norm == Norm::Pre);
+}
+
+TEST_CASE("JSON files are written whole, and read back") {
+  const std::filesystem::path path = std::filesystem::temp_directory_path() / "ramer_json_test_written.json";
+  Settings settings;
+  settings.name = "written";
+  ramer::io::write_json(path, ramer::io::to_json(settings));
+  Settings read;
+  ramer::io::read_config(path, read);
+  CHECK(read.name == "written");
+  CHECK(ramer::io::to_json(read) == ramer::io::to_json(settings));
+
+  CHECK_THROWS_AS(ramer::io::write_json(path, Json("\xFF")), IoError);  // what was there stays
+  CHECK(ramer::io::read_json(path)["name"] == "written");
+  std::filesystem::remove(path);
+  CHECK_THROWS_AS(ramer::io::write_json("no/such/folder/file.json", Json()), IoError);
 }

@@ -21,10 +21,10 @@
 namespace ramer::baseline {
 
 struct LinearConfig {
-  double c = 1.0;               ///< weight of the data against the penalty, as scikit-learn's C
-  double tolerance = 1e-3;      ///< stop when no entry of the gradient g is larger (weights are then within |g| of exact)
+  double c = 1.0;           ///< weight of the data against the penalty, as scikit-learn's C
+  double tolerance = 1e-3;  ///< stop when no entry of the gradient g is larger (weights are then within |g| of exact)
   Index max_iterations = 1000;
-  Index memory = 10;            ///< steps that L-BFGS remembers
+  Index memory = 10;  ///< steps that L-BFGS remembers
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
@@ -37,11 +37,11 @@ struct LinearConfig {
 
 /// A fitted linear classifier. Its members are all that it is: store and restore them at will.
 struct LinearClassifier {
-  Index features = 0;                 ///< D
-  std::vector<double> mean, inverse;  ///< (D) of the training rows; inverse deviation, 0 for a constant column
-  std::vector<double> weight;         ///< (C, D) on standardised features
-  std::vector<double> bias;           ///< (C)
-  std::vector<Index> iterations;      ///< (C)
+  Index features = 0;                   ///< D
+  std::vector<double> mean, inverse;    ///< (D) of the training rows; inverse deviation, 0 for a constant column
+  std::vector<double> weight;           ///< (C, D) on standardised features
+  std::vector<double> bias;             ///< (C)
+  std::vector<Index> iterations;        ///< (C)
   std::vector<std::uint8_t> converged;  ///< (C) 0: max_iterations came first
 
   Index labels() const { return static_cast<Index>(bias.size()); }

@@ -22,7 +22,8 @@ std::optional<double> auc_of_pairs(std::vector<std::pair<Score, bool>>& pairs) {
   Index halves = 0, positives = 0, negatives = 0;
   for (std::size_t begin = 0, end = 0; begin < pairs.size(); begin = end) {
     Index tied_positives = 0;
-    for (end = begin; end < pairs.size() && pairs[end].first == pairs[begin].first; ++end) tied_positives += pairs[end].second;
+    for (end = begin; end < pairs.size() && pairs[end].first == pairs[begin].first; ++end)
+      tied_positives += pairs[end].second;
     const Index tied_negatives = static_cast<Index>(end - begin) - tied_positives;
     halves += tied_positives * (2 * negatives + tied_negatives);
     positives += tied_positives;

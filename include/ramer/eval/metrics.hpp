@@ -69,8 +69,8 @@ inline Counts in_order(Counts counts, MetricOrder order) {
 /// Counts per label. scores, truth (N, C); mask (N, C), or empty: all annotated.
 /// @throws ShapeError; NumericError for a score that is NaN
 template <class Score>
-std::vector<Counts> count_labels(View<Score, 2> scores, View<const std::uint8_t, 2> truth,
-                                 View<const std::uint8_t, 2> mask, double threshold) {
+std::vector<Counts> count_labels(View<Score, 2> scores, View<const std::uint8_t, 2> truth, View<const std::uint8_t, 2> mask,
+                                 double threshold) {
   detail::check_cells(scores, truth, mask);
   std::vector<Counts> counts(static_cast<std::size_t>(scores.extent(1)));
   detail::for_each_cell(scores, truth, mask, [&](Index, Index label, Score score, bool is) {
@@ -82,7 +82,9 @@ std::vector<Counts> count_labels(View<Score, 2> scores, View<const std::uint8_t,
 }
 
 /// Counts over all labels.
-inline Counts total(const std::vector<Counts>& labels) { return std::accumulate(labels.begin(), labels.end(), Counts{}, [](Counts a, const Counts& b) { return a += b; }); }
+inline Counts total(const std::vector<Counts>& labels) {
+  return std::accumulate(labels.begin(), labels.end(), Counts{}, [](Counts a, const Counts& b) { return a += b; });
+}
 
 /// Mean F1 of the labels that have an annotated cell; 0 if none has.
 inline double macro_f1(const std::vector<Counts>& labels) {
@@ -133,8 +135,8 @@ struct Metrics {
 /// All metrics of one set of scores. scores, truth (N, C); mask (N, C), or empty: all annotated.
 /// @throws ShapeError; NumericError for a score that is NaN
 template <class Score>
-Metrics multi_label_metrics(View<Score, 2> scores, View<const std::uint8_t, 2> truth,
-                            View<const std::uint8_t, 2> mask, const MetricOptions& options = {}) {
+Metrics multi_label_metrics(View<Score, 2> scores, View<const std::uint8_t, 2> truth, View<const std::uint8_t, 2> mask,
+                            const MetricOptions& options = {}) {
   Metrics m;
   m.counts = count_labels(scores, truth, mask, options.threshold);
   std::vector<Counts> ordered;

@@ -13,9 +13,9 @@
 namespace ramer::eval {
 
 struct SingleLabelMetrics {
-  double accuracy = 0;     ///< = micro-F1: every sample has one true and one predicted class
-  double macro_f1 = 0;     ///< mean over the classes that occur in truth or prediction
-  double weighted_f1 = 0;  ///< weighted by true support
+  double accuracy = 0;         ///< = micro-F1: every sample has one true and one predicted class
+  double macro_f1 = 0;         ///< mean over the classes that occur in truth or prediction
+  double weighted_f1 = 0;      ///< weighted by true support
   std::vector<Counts> counts;  ///< (C)
   Index samples = 0;
 };
@@ -47,18 +47,22 @@ inline std::vector<std::int32_t> single_labels(View<const std::uint8_t, 2> truth
 template <class Score>
 SingleLabelMetrics single_label_metrics(View<Score, 2> scores, std::span<const std::int32_t> truth) {
   const Index n = scores.extent(0), classes = scores.extent(1);
-  require<ShapeError>(static_cast<Index>(truth.size()) == n, "single_label_metrics: ", truth.size(), " labels for ", n, " samples");
-  require<ShapeError>(n == 0 || classes > 0, "single_label_metrics: scores ", scores.shape(), ", expected at least one class");
+  require<ShapeError>(static_cast<Index>(truth.size()) == n, "single_label_metrics: ", truth.size(), " labels for ", n,
+                      " samples");
+  require<ShapeError>(n == 0 || classes > 0, "single_label_metrics: scores ", scores.shape(),
+                      ", expected at least one class");
   SingleLabelMetrics m;
   m.counts.resize(static_cast<std::size_t>(classes));
   Index right = 0;
   for (Index i = 0; i < n; ++i) {
     const std::int32_t is = truth[static_cast<std::size_t>(i)];
-    require<DataError>(is < classes, "single_label_metrics: sample ", i, " has class ", is, ", expected less than ", classes);
+    require<DataError>(is < classes, "single_label_metrics: sample ", i, " has class ", is, ", expected less than ",
+                       classes);
     if (is < 0) continue;
     Index said = 0;
     for (Index c = 0; c < classes; ++c) {
-      require<NumericError>(!std::isnan(scores(i, c)), "single_label_metrics: the score of sample ", i, ", class ", c, " is NaN");
+      require<NumericError>(!std::isnan(scores(i, c)), "single_label_metrics: the score of sample ", i, ", class ", c,
+                            " is NaN");
       if (scores(i, c) > scores(i, said)) said = c;
     }
     ++m.samples;

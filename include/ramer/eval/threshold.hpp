@@ -30,8 +30,8 @@ inline std::vector<double> default_thresholds() {
 /// the lower. scores, truth (N, C); mask (N, C), or empty. Costs one pass over the scores, whatever the candidates' number.
 /// @throws ShapeError, NumericError; ConfigError without candidates
 template <class Score>
-ThresholdChoice tune_threshold(View<Score, 2> scores, View<const std::uint8_t, 2> truth,
-                               View<const std::uint8_t, 2> mask, std::vector<double> candidates = default_thresholds()) {
+ThresholdChoice tune_threshold(View<Score, 2> scores, View<const std::uint8_t, 2> truth, View<const std::uint8_t, 2> mask,
+                               std::vector<double> candidates = default_thresholds()) {
   detail::check_cells(scores, truth, mask);
   require<ConfigError>(!candidates.empty(), "tune_threshold: no candidates");
   std::sort(candidates.begin(), candidates.end());

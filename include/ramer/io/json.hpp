@@ -23,6 +23,7 @@
 #include "ramer/core/config.hpp"
 #include "ramer/core/error.hpp"
 #include "ramer/io/detail/options.hpp"
+#include "ramer/io/file.hpp"
 
 namespace ramer::io {
 
@@ -48,8 +49,8 @@ inline Json parse_json(std::string_view text, std::string_view name = "JSON") {
     const std::size_t column = before.size() - (before.rfind('\n') + 1) + 1;  // npos + 1 == 0
     const std::string_view what = error.what();
     const std::size_t colon = what.find(": ");
-    fail<IoError>(name, ":", line, ":", column, " (byte ", at, "): not valid JSON: ",
-                  colon == std::string_view::npos ? what : what.substr(colon + 2));
+    fail<IoError>(name, ":", line, ":", column, " (byte ", at,
+                  "): not valid JSON: ", colon == std::string_view::npos ? what : what.substr(colon + 2));
   } catch (const Json::exception& error) {
     fail<IoError>(name, ": not valid JSON: ", error.what());
   }
@@ -71,6 +72,11 @@ inline std::string dump_json(const Json& json, int indent = 2) {
   } catch (const Json::exception& error) {
     fail<IoError>("JSON cannot be written: ", error.what());
   }
+}
+
+/// Writes a JSON file, whole or not at all. @throws IoError
+inline void write_json(const std::filesystem::path& path, const Json& json, int indent = 2) {
+  write_file_atomically(path, dump_json(json, indent) + "\n");
 }
 
 /// JSON of a configuration, a report, or a field of one. An undefined number (NaN) is null; infinities are "inf", "-inf".
@@ -352,7 +358,8 @@ void assign_path(std::string_view rest, std::string_view text, T& value, const s
   } else if constexpr (FieldTraits<T>::map) {
     assign_path(tail, text, value[std::string(head)], join_key(key, head));
   } else {
-    fail<ConfigError>("unknown key '", join_key(key, rest), "'; '", key, "' is ", type_name<T>(), " and has no keys of its own");
+    fail<ConfigError>("unknown key '", join_key(key, rest), "'; '", key, "' is ", type_name<T>(),
+                      " and has no keys of its own");
   }
 }
 

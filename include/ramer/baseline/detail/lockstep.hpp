@@ -22,7 +22,9 @@ struct Standardised {
   const std::vector<double>& inverse;  // (D)
 
   std::size_t width() const { return mean.size(); }
-  std::vector<double> padded_vector() const { return std::vector<double>(static_cast<std::size_t>(padded(x.extent(1))), 0.0); }
+  std::vector<double> padded_vector() const {
+    return std::vector<double>(static_cast<std::size_t>(padded(x.extent(1))), 0.0);
+  }
 };
 
 /// gradient = (Z, 1)^T residual + (weight, 0), for each problem.

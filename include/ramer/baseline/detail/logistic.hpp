@@ -64,9 +64,9 @@ struct LinePoint {
 
 /// State of one label's fit. Vectors over features have a last entry for the bias, which is not penalised.
 struct LogisticProblem {
-  std::vector<double> sign;          // (N) +1, -1, or 0: not annotated
-  std::vector<double> margin, step;  // (N) m and dm
-  std::vector<double> residual;      // (N) derivative of the loss by the margin
+  std::vector<double> sign;                         // (N) +1, -1, or 0: not annotated
+  std::vector<double> margin, step;                 // (N) m and dm
+  std::vector<double> residual;                     // (N) derivative of the loss by the margin
   std::vector<double> weight, gradient, direction;  // (D + 1)
   double c = 1;
   LbfgsHistory history{10};

@@ -67,7 +67,8 @@ inline void multiply(View<const float, 2> x, const std::vector<const double*>& u
 }
 
 /// out[k] (padded D) = x (N, D)^T . r[k] (N)
-inline void multiply_transposed(View<const float, 2> x, const std::vector<const double*>& r, const std::vector<double*>& out) {
+inline void multiply_transposed(View<const float, 2> x, const std::vector<const double*>& r,
+                                const std::vector<double*>& out) {
   for (double* o : out) std::fill_n(o, padded(x.extent(1)), 0.0);
   for_each_tile(x, [&](Index row, Index rows, Index column, Index width, const Tile& tile) {
     for (std::size_t k = 0; k < r.size(); ++k) {

@@ -73,8 +73,9 @@ std::string type_name() {
   } else if constexpr (FieldTraits<T>::map) {
     return "map to " + type_name<typename FieldTraits<T>::Element>();
   } else {
-    static_assert(Configuration<T>, "a configuration field is a bool, number, string, named enum, configuration, or an "
-                                    "optional, vector or string-keyed map of these");
+    static_assert(Configuration<T>,
+                  "a configuration field is a bool, number, string, named enum, configuration, or an "
+                  "optional, vector or string-keyed map of these");
     return "object";
   }
 }
@@ -123,7 +124,8 @@ inline std::string quoted_list(const std::vector<std::string>& words, std::strin
 }
 
 /// "; did you mean 'a' or 'b'?", or the list of all keys when none is near.
-inline std::string hint(std::string_view wanted, const std::vector<std::string>& near, const std::vector<std::string>& here) {
+inline std::string hint(std::string_view wanted, const std::vector<std::string>& near,
+                        const std::vector<std::string>& here) {
   const std::vector<std::string> found = nearest_keys(wanted, near);
   if (!found.empty()) return "; did you mean " + quoted_list(found, " or ") + "?";
   return here.empty() ? "; no keys are valid here" : "; valid here: " + quoted_list(here);
