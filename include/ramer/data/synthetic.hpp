@@ -52,21 +52,21 @@ struct SyntheticConfig {
   Index moods = 3;
   Index styles = 2;
   Index personality_width = 8;
-  double signal = 1.1;
+  double signal = 0.8;
   double leak = 0.25;
-  double mood_signal = 0.5;
+  double mood_signal = 0.25;
   double noise = 1;
   double base = -0.8;
-  double coupling = 1.8;
+  double coupling = 2.4;
   double bias = 0.4;
   double style = 0.8;
   double separation = 3;
   double persistence = 0.7;
-  double listening_target = 0.3;
+  double listening_target = 0.4;
   double late = 0.15;
   double missing = 0.05;
   double missing_speaker = 0;
-  double missing_listener = 0.3;
+  double missing_listener = 0.4;
   double unknown_personality = 0.1;
   bool linear = false;
 
