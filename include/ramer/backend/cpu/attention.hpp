@@ -25,8 +25,8 @@ struct AttentionScratch {
     s.key_t = carver.take<T>(packed_size<T>(p.width, n));
     s.value = carver.take<T>(reverse ? packed_size<T>(p.width, n) : packed_size<T>(n, p.width));
     s.p = carver.take<T>(rows * stride);
-    s.factor = carver.take<T>(n);
-    s.mask = carver.take<T>(n);
+    s.factor = carver.take<T>(stride);
+    s.mask = carver.take<T>(stride);
     if (reverse) {
       s.key = carver.take<T>(packed_size<T>(n, p.width));
       s.dp = carver.take<T>(rows * stride);
@@ -48,10 +48,12 @@ struct AttentionTask {
   Index begin = p.offsets[group], n = p.offsets[group + 1] - begin;
   Index stride = padded_columns<T>(n);
   bool uniform = p.uniform && p.uniform[group];
-  bool masked = false;      ///< some rows are no keys
   bool consecutive = true;  ///< keys of the rows count up by one, so that their draws come in quads
 
+  /// Fills mask (stride): 1 for keys, 0 for other rows and beyond the group.
   AttentionTask(const Attention<T>& attention, Index g, Index h, T* mask) : p(attention), group(g), head(h) {
+    std::fill_n(mask, n, T(1));
+    std::fill(mask + n, mask + stride, T(0));
     if (!uniform && p.key) {
       Index keys = 0;
       for (Index j = 0; j < n; ++j) {
@@ -59,7 +61,6 @@ struct AttentionTask {
         keys += p.key[begin + j] ? 1 : 0;
       }
       uniform = keys == 0;
-      masked = keys < n;
     }
     if (p.dropout.active() && n > 0) {
       const std::uint32_t first = attention_column(p.dropout.key(begin));
@@ -85,22 +86,18 @@ struct AttentionTask {
     g.m = rows, g.n = n, g.k = p.width, g.alpha = p.scale;
     g.a = at(p.q) + query * p.ld, g.lda = p.ld;
     g.c = {s.p, false}, g.ldc = stride;
-    multiply_packed(g, s.key_t, 0, rows, 0, n, static_cast<T*>(nullptr));
+    multiply_packed(g, s.key_t, 0, rows, 0, stride, static_cast<T*>(nullptr));  // whole tiles; rows are as long
     const T* const mask = s.mask;
     for (Index i = 0; i < rows; ++i) {
       T* const row = s.p + i * stride;
-      if (masked) {
-        RAMER_CPU_INDEPENDENT
-        for (Index j = 0; j < n; ++j) row[j] = mask[j] != T(0) ? row[j] : std::numeric_limits<T>::lowest();
-      }
-      T total = exp_and_sum(row, n, max_of(row, n));
-      if (masked) {  // fast_exp does not reach zero
-        RAMER_CPU_INDEPENDENT
-        for (Index j = 0; j < n; ++j) row[j] *= mask[j];
-      }
-      const T inverse = T(1) / total;
       RAMER_CPU_INDEPENDENT
-      for (Index j = 0; j < n; ++j) row[j] *= inverse;
+      for (Index j = 0; j < stride; ++j) row[j] = mask[j] != T(0) ? row[j] : std::numeric_limits<T>::lowest();
+      const T largest = max_of(row, stride);
+      RAMER_CPU_INDEPENDENT
+      for (Index j = 0; j < stride; ++j) row[j] = mask[j] * fast_exp(row[j] - largest);  // fast_exp alone does not reach 0
+      const T inverse = T(1) / sum_of<T>(0, stride, [row](Index j) { return row[j]; });
+      RAMER_CPU_INDEPENDENT
+      for (Index j = 0; j < stride; ++j) row[j] *= inverse;
     }
   }
 
@@ -153,7 +150,7 @@ struct AttentionTask {
         g.m = rows, g.n = n, g.k = p.width;
         g.a = dout, g.lda = p.ld_out;
         g.c = {s.dp, false}, g.ldc = stride;
-        multiply_packed(g, s.value, 0, rows, 0, n, static_cast<T*>(nullptr));
+        multiply_packed(g, s.value, 0, rows, 0, stride, static_cast<T*>(nullptr));
       }
       const T* dropped = s.p;
       if (p.dropout.active()) {
@@ -174,9 +171,9 @@ struct AttentionTask {
       for (Index i = 0; i < rows; ++i) {  // dS = P * (dP - sum P dP)
         const T* const row = s.p + i * stride;
         T* const dp = s.dp + i * stride;
-        const T mean = dot(row, dp, n);
+        const T mean = dot(row, dp, stride);  // both are 0 beyond the group
         RAMER_CPU_INDEPENDENT
-        for (Index j = 0; j < n; ++j) dp[j] = row[j] * (dp[j] - mean);
+        for (Index j = 0; j < stride; ++j) dp[j] = row[j] * (dp[j] - mean);
       }
       if (r.dq) {
         Gemm<T> g;

@@ -37,24 +37,11 @@ struct ContrastiveScratch {
   }
 
   void pack(Workers& workers, const Contrastive<T>& p, bool reverse) const {
-    const Index row_panels = ceil_div(p.rows, Tile<T>::cols), queue_panels = ceil_div(p.queue_rows, Tile<T>::cols);
-    workers.run(row_panels + queue_panels, [&](Index i, int) {
-      const Index col = (i < row_panels ? i : i - row_panels) * Tile<T>::cols;
-      if (i < row_panels) {
-        pack_column(true, p.features, p.width, p.width, p.rows, col, rows_t);
-      } else {
-        pack_column(true, p.queue, p.width, p.width, p.queue_rows, col, queue_t);
-      }
-    });
+    pack_b(workers, true, p.features, p.width, p.width, p.rows, rows_t);
+    pack_b(workers, true, p.queue, p.width, p.width, p.queue_rows, queue_t);
     if (!reverse) return;
-    const Index row_blocks = ceil_div(p.rows, kDepth), queue_blocks = ceil_div(p.queue_rows, kDepth);
-    workers.run(row_blocks + queue_blocks, [&](Index i, int) {
-      const bool in_rows = i < row_blocks;
-      const Index l = (in_rows ? i : i - row_blocks) * kDepth, n = in_rows ? p.rows : p.queue_rows;
-      for (Index col = 0; col < p.width; col += Tile<T>::cols)
-        pack_panel(false, (in_rows ? p.features : p.queue) + l * p.width, p.width, std::min(kDepth, n - l), p.width, col,
-                   (in_rows ? rows : queue) + packed_at<T>(n, p.width, l, col));
-    });
+    pack_b(workers, false, p.features, p.width, p.rows, p.width, rows);
+    pack_b(workers, false, p.queue, p.width, p.queue_rows, p.width, queue);
   }
 };
 

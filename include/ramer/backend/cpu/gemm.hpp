@@ -57,54 +57,66 @@ void transpose_square(const T* from, Index stride, T* to) {
   for (Index r = 0; r < W; ++r) std::copy_n(flat[now] + r * W, W, to + r * Tile<T>::cols);
 }
 
-/// Packs columns [col, col + Tile::cols) of op(B) (k, n) for one block of k: (k, Tile::cols), zeros beyond n.
-template <class T>
-void pack_panel(bool transposed, const T* b, Index ldb, Index k, Index n, Index col, T* to) {
-  using Packet = typename Tile<T>::Packet;
-  namespace ei = Eigen::internal;
-  constexpr Index w = Tile<T>::packet, cols = Tile<T>::cols;
-  const Index live = std::min(cols, n - col);
-  if (!transposed) {
-    const T* from = b + col;
-    if (live == cols) {
-      for (Index l = 0; l < k; ++l, from += ldb, to += cols) {
-        ei::pstore(to, ei::ploadu<Packet>(from));
-        ei::pstore(to + w, ei::ploadu<Packet>(from + w));
-      }
-    } else {
-      for (Index l = 0; l < k; ++l, from += ldb, to += cols) {
-        std::copy_n(from, live, to);
-        std::fill(to + live, to + cols, T(0));
-      }
-    }
-    return;
-  }
-  for (Index v = 0; v < cols; v += w) {
-    Index l = 0;
-    if (v + w <= live) {
-      for (; l + w <= k; l += w) transpose_square<T, Tile<T>::packet>(b + (col + v) * ldb + l, ldb, to + l * cols + v);
-    }
-    for (; l < k; ++l)
-      for (Index r = 0; r < w; ++r) to[l * cols + v + r] = v + r < live ? b[(col + v + r) * ldb + l] : T(0);
-  }
-}
-
 /// Where panel `col` of the block of k that starts at `l` lies in a packed op(B) (k, n).
 template <class T>
 constexpr Index packed_at(Index k, Index n, Index l, Index col) {
   return l * padded_columns<T>(n) + col * std::min(kDepth, k - l);
 }
 
-/// Packs columns [col, col + Tile::cols) for all of k.
+/// Packs columns [col, col_end) of one block of k of op(B) (k, n), b at the block's first row: a panel is (depth,
+/// Tile::cols) with zeros beyond n. col is a multiple of Tile::cols.
 template <class T>
-void pack_column(bool transposed, const T* b, Index ldb, Index k, Index n, Index col, T* packed) {
-  for (Index l = 0; l < k; l += kDepth)
-    pack_panel(transposed, transposed ? b + l : b + l * ldb, ldb, std::min(kDepth, k - l), n, col,
-               packed + packed_at<T>(k, n, l, col));
+void pack_block(bool transposed, const T* b, Index ldb, Index depth, Index n, Index col, Index col_end, T* to) {
+  constexpr Index w = Tile<T>::packet, cols = Tile<T>::cols;
+  if (!transposed) {  // in the order of memory
+    for (Index l = 0; l < depth; ++l) {
+      const T* const from = b + l * ldb;
+      for (Index j = col; j < col_end; j += cols) {
+        T* const row = to + (j - col) * depth + l * cols;
+        if (j + cols <= n) {
+          std::copy_n(from + j, cols, row);
+        } else {
+          std::copy_n(from + j, n - j, row);
+          std::fill(row + n - j, row + cols, T(0));
+        }
+      }
+    }
+    return;
+  }
+  for (Index j = col; j < col_end; j += w) {  // w columns of a panel
+    T* const panel = to + (j - col) / cols * cols * depth + (j - col) % cols;
+    Index l = 0;
+    if (j + w <= n)
+      for (; l + w <= depth; l += w) transpose_square<T, Tile<T>::packet>(b + j * ldb + l, ldb, panel + l * cols);
+    for (; l < depth; ++l)
+      for (Index r = 0; r < w; ++r) panel[l * cols + r] = j + r < n ? b[(j + r) * ldb + l] : T(0);
+  }
 }
+
+template <class T>
+constexpr const T* row_of_b(bool transposed, const T* b, Index ldb, Index l) {
+  return transposed ? b + l : b + l * ldb;
+}
+
+/// Packs all of op(B) (k, n).
 template <class T>
 void pack_b(bool transposed, const T* b, Index ldb, Index k, Index n, T* packed) {
-  for (Index col = 0; col < n; col += Tile<T>::cols) pack_column(transposed, b, ldb, k, n, col, packed);
+  for (Index l = 0; l < k; l += kDepth)
+    pack_block(transposed, row_of_b(transposed, b, ldb, l), ldb, std::min(kDepth, k - l), n, 0, padded_columns<T>(n),
+               packed + packed_at<T>(k, n, l, 0));
+}
+
+/// The same with tasks.
+template <class T>
+void pack_b(Workers& workers, bool transposed, const T* b, Index ldb, Index k, Index n, T* packed) {
+  constexpr Index kColumns = 128;
+  static_assert(kColumns % Tile<T>::cols == 0);
+  const Index columns = padded_columns<T>(n), col_tasks = ceil_div(columns, kColumns);
+  workers.run(ceil_div(k, kDepth) * col_tasks, [&](Index i, int) {
+    const Index l = i / col_tasks * kDepth, col = i % col_tasks * kColumns;
+    pack_block(transposed, row_of_b(transposed, b, ldb, l), ldb, std::min(kDepth, k - l), n, col,
+               std::min(columns, col + kColumns), packed + packed_at<T>(k, n, l, col));
+  });
 }
 
 /// C (Rows, cols) = or += alpha A (Rows, k) panel (k, Tile::cols); element (i, l) of A is a[i * row + l * step].
@@ -164,6 +176,12 @@ void for_row_tiles(Index begin, Index m, const F& f) {
   }
 }
 
+template <Activation Act, class T>
+void activate_row(T* y, Index n) {
+  RAMER_CPU_INDEPENDENT
+  for (Index j = 0; j < n; ++j) y[j] = fast_activate<Act>(y[j]);
+}
+
 template <class T>
 void finish_rows(const Epilogue<T>& e, Index row, Index rows, Index col, Index cols, T* c, Index ldc) {
   if (!e.bias && !e.preactivation && e.activation == Activation::None) return;
@@ -175,24 +193,20 @@ void finish_rows(const Epilogue<T>& e, Index row, Index rows, Index col, Index c
       for (Index j = 0; j < cols; ++j) y[j] += bias[j];
     }
     if (e.preactivation) std::copy_n(y, cols, e.preactivation + i * e.preactivation_stride + col);
-    const auto apply = [y, cols](auto act) {
-      RAMER_CPU_INDEPENDENT
-      for (Index j = 0; j < cols; ++j) y[j] = act(y[j]);
-    };
     switch (e.activation) {
       case Activation::None:
         break;
       case Activation::Relu:
-        apply([](T u) { return activate(Activation::Relu, u); });
+        activate_row<Activation::Relu>(y, cols);
         break;
       case Activation::Tanh:
-        apply([](T u) { return activate(Activation::Tanh, u); });
+        activate_row<Activation::Tanh>(y, cols);
         break;
       case Activation::Gelu:
-        apply([](T u) { return activate(Activation::Gelu, u); });
+        activate_row<Activation::Gelu>(y, cols);
         break;
       case Activation::Sigmoid:
-        apply([](T u) { return activate(Activation::Sigmoid, u); });
+        activate_row<Activation::Sigmoid>(y, cols);
         break;
     }
   }
@@ -220,17 +234,19 @@ void multiply_packed(const Gemm<T>& g, const T* packed, Index row, Index rows, I
   for (Index l = 0; l < g.k; l += kDepth) {
     const Index depth = std::min(kDepth, g.k - l);
     const bool accumulate = g.c.accumulate || l > 0, last = l + depth == g.k;
+    if (trans_a) {  // tiles of (depth, height), read in the order of memory
+      for (Index t = 0; t < depth; ++t) {
+        const T* const from = g.a + (l + t) * g.lda + row;
+        for_row_tiles<Tile<T>::rows>(0, rows, [&](Index i, auto height) {
+          constexpr int kHeight = decltype(height)::value;
+          std::copy_n(from + i, kHeight, left + i * depth + t * kHeight);
+        });
+      }
+    }
     for_row_tiles<Tile<T>::rows>(0, rows, [&](Index i, auto height) {
       constexpr int kHeight = decltype(height)::value;
-      const T* a = g.a + (row + i) * g.lda + l;
-      Index a_row = g.lda, a_step = 1;
-      if (trans_a) {
-        T* to = left + i * depth;
-        const T* from = g.a + l * g.lda + row + i;
-        for (Index t = 0; t < depth; ++t)
-          for (int r = 0; r < kHeight; ++r) to[t * kHeight + r] = from[t * g.lda + r];
-        a = to, a_row = 1, a_step = kHeight;
-      }
+      const T* const a = trans_a ? left + i * depth : g.a + (row + i) * g.lda + l;
+      const Index a_row = trans_a ? 1 : g.lda, a_step = trans_a ? kHeight : 1;
       for (Index j = col; j < col_end; j += Tile<T>::cols)
         multiply_tile<T, kHeight>(depth, g.alpha, a, a_row, a_step, packed + packed_at<T>(g.k, g.n, l, j),
                                   c + i * g.ldc + j - c_col, g.ldc, std::min<Index>(Tile<T>::cols, col_end - j), accumulate);
@@ -275,8 +291,7 @@ void gemm_blocks(Workers& workers, const Gemm<T>& g) {
                     static_cast<std::size_t>(left_size<T>(g.trans_a == Transpose::Yes, task_rows, g.k)) * sizeof(T));
   T* packed = static_cast<T*>(scratch.shared());
   const bool trans_b = g.trans_b == Transpose::Yes;
-  workers.run(ceil_div(g.n, Tile<T>::cols),
-              [&](Index i, int) { pack_column(trans_b, g.b, g.ldb, g.k, g.n, i * Tile<T>::cols, packed); });
+  pack_b(workers, trans_b, g.b, g.ldb, g.k, g.n, packed);
   workers.run(ceil_div(g.m, task_rows) * col_tasks, [&](Index i, int slot) {
     const Index row = i / col_tasks * task_rows, col = i % col_tasks * kTaskColumns;
     multiply_packed(g, packed, row, std::min(task_rows, g.m - row), col, std::min(g.n, col + kTaskColumns),

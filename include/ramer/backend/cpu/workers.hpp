@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <oneapi/tbb/blocked_range.h>
+#include <oneapi/tbb/global_control.h>
 #include <oneapi/tbb/parallel_for.h>
 #include <oneapi/tbb/task_arena.h>
 
@@ -73,7 +74,10 @@ class Workers {
  public:
   explicit Workers(int threads)
       : threads_(threads > 0 ? threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()))) {
-    if (threads_ > 1) arena_ = std::make_unique<tbb::task_arena>(threads_);
+    // TBB prints a warning when an arena asks for more threads than the process allows.
+    const auto allowed = tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
+    const int running = std::min(threads_, static_cast<int>(allowed));
+    if (running > 1) arena_ = std::make_unique<tbb::task_arena>(running);
   }
   int threads() const { return threads_; }
 
