@@ -36,6 +36,7 @@ struct TokenPlan {
   std::vector<std::int32_t> target_offsets;  ///< (B + 1)
   std::vector<std::uint8_t> target_mask;     ///< (R_t) available ones
   std::vector<std::uint64_t> target_key;     ///< (R_t)
+  bool single = false;                       ///< label attention sees at most one row per sample: its scores have no effect
   std::vector<std::uint8_t> present;         ///< (B) a[b, m]: the target has an available token (ramer-decisions.md section 1)
 
   /// @param positions rows of the position table
@@ -54,6 +55,7 @@ struct TokenPlan {
     target_offsets.assign(1, 0);
     present.assign(b_count, 0);
     longest = 0;
+    single = batch.has_target() && time == TargetTime::Segment;
     for (std::size_t b = 0; b < b_count; ++b) {
       const auto begin = static_cast<std::size_t>(offsets[b]), end = static_cast<std::size_t>(offsets[b + 1]);
       longest = std::max(longest, static_cast<Index>(end - begin));

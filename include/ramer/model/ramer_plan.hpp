@@ -119,6 +119,10 @@ struct RamerPlan {
     }
   }
 
+  static Index positions_of_personality(const Schema& schema) {
+    return schema.personality_positions > 0 ? schema.personality_positions : schema.modalities[0].positions;
+  }
+
  private:
   std::vector<std::uint8_t> present_column_;  ///< (M, B)
   ModalityBatch personality_rows_;
@@ -170,7 +174,7 @@ struct RamerPlan {
     personality_rows_.segment = first.segment;
     personality_rows_.position = first.position;
     personality_rows_.available = known;
-    personality_tokens.build(b, personality_rows_, encoder::TargetTime::All, schema.modalities[0].positions);
+    personality_tokens.build(b, personality_rows_, encoder::TargetTime::All, positions_of_personality(schema));
   }
 };
 

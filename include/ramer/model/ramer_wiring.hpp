@@ -59,6 +59,20 @@ struct Ramer {
     using Real = typename E::Real;
     std::vector<Tensor<Real, 3, typename E::Memory>> prototypes;  ///< per modality (2, C, D): positive, negative
     contrast::Queue<E> queue;
+
+    /// Calls visit(name, tensor) for real tensors and visit(name, integers, lower, upper) for integers in [lower, upper).
+    template <class Self, class Visitor>
+    static void tensors(Self& self, const Schema& schema, Visitor&& visit) {
+      for (std::size_t m = 0; m < self.prototypes.size(); ++m) {
+        auto& mu = self.prototypes[m];
+        const Index c = mu.extent(1), d = mu.extent(2);
+        using Half = View<std::remove_pointer_t<decltype(mu.data())>, 2, typename E::Memory>;
+        visit("prototypes." + schema.modalities[m].name + ".positive", Half(mu.data(), Shape{c, d}));
+        visit("prototypes." + schema.modalities[m].name + ".negative", Half(mu.data() + c * d, Shape{c, d}));
+      }
+      if constexpr (Recipe::Contrast::queue)
+        contrast::Queue<E>::tensors(self.queue, 2 * schema.modality_count() * schema.label_count(), visit);
+    }
   };
 
   template <class Recipe, class E>
@@ -95,7 +109,7 @@ struct Ramer {
       if (auxiliary_ && schema.personality_width > 0) {
         const Index layers = config.encoder.personality_layers > 0 ? config.encoder.personality_layers
                                                                    : config.encoder.layers_of(0, m_count);
-        personality_.emplace_back(config.encoder, layers, schema.personality_width, schema.modalities[0].positions, false);
+        personality_.emplace_back(config.encoder, layers, schema.personality_width, Plan::positions_of_personality(schema), false);
         unknown_person_.push_back(nn::Parameter<E>({1, hidden_}, nn::Init::normal(0.02), true));
       }
       if constexpr (has_c) {

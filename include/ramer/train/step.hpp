@@ -35,13 +35,14 @@ class Stepper {
         seed_(seed) {}
 
   /// One step on a batch with labels. Draws depend on (seed, step). After the first step of its size it allocates nothing.
-  /// @throws NumericError naming term, step and samples when a loss is not finite; parameters and state are then unchanged
+  /// @throws NumericError naming term, step and samples when a loss or the gradient is not finite; what the phase at hand
+  ///   would have changed is then unchanged
   StepReport run(const Batch& batch, std::uint64_t step, double total_steps, nn::Taps<E>* taps = nullptr) {
     require<DataError>(batch.has_labels(), "a training batch needs labels");
     StepReport report;
     model_.module().build_plan(workspace_.plan, batch, true, RandomStream(seed_, name_hash("shuffle"), step));
+    gradients_.begin_step();
     for (int phase = 0; phase < ModelType::phases; ++phase) {
-      gradients_.begin_step();
       typename E::Tape tape(model_.backend(), workspace_.memory, true);
       nn::Context<E> ctx{tape, &gradients_, true, seed_, step, phase + 1 == ModelType::phases ? taps : nullptr};
       const Outputs<E> out = model_.module().forward(ctx, batch, workspace_.plan, model_.state(), phase);
@@ -50,6 +51,10 @@ class Stepper {
       optimizer_.step(gradients_, total_steps, model_.backend(),
                       [&](const auto& p) { return ModelType::Module::in_phase(p.name, phase); });
       report.gradient_norm = optimizer_.gradient_norm(model_.backend());
+      if (!std::isfinite(report.gradient_norm)) {
+        optimizer_.uncount();
+        fail<NumericError>("the gradient's norm is ", report.gradient_norm, " at step ", step, ", samples ", samples(batch));
+      }
       if (out.defined) model_.module().commit(model_.backend(), workspace_.plan, out, model_.state());
     }
     return report;
@@ -69,12 +74,14 @@ class Stepper {
       report.terms[report.term_count++] = {term.name, static_cast<double>(value), term.weight};
       if (term.weight != 0) report.total += term.weight * static_cast<double>(value);
       if (!std::isfinite(static_cast<double>(value)) && term.adjoint != 0) {
-        std::string ids;
-        for (std::size_t i = 0; i < batch.id.size() && i < 16; ++i) ids += (i ? ", " : "") + std::to_string(batch.id[i]);
-        fail<NumericError>("loss term ", term.name, " is ", static_cast<double>(value), " at step ", step, ", samples ", ids,
-                           batch.id.size() > 16 ? ", ..." : "");
+        fail<NumericError>("loss term ", term.name, " is ", static_cast<double>(value), " at step ", step, ", samples ", samples(batch));
       }
     }
+  }
+  static std::string samples(const Batch& batch) {
+    std::string ids;
+    for (std::size_t i = 0; i < batch.id.size() && i < 16; ++i) ids += (i ? ", " : "") + std::to_string(batch.id[i]);
+    return ids + (batch.id.size() > 16 ? ", ..." : "");
   }
 
   ModelType& model_;

@@ -288,7 +288,7 @@ class Ramer::Module<Recipe, E>::Pass {
     const double w = self.config_.weights.adversarial;
     out.terms.add("adv_commonality", t.commonality, w, w * t.commonality_sign);
     out.terms.add("adv_specificity", t.specificity, w);
-    out.terms.add("adv_confusion", t.confusion, 0, w);
+    out.terms.add("adv_confusion", t.confusion, w);
   }
 
   /// Eq 4.

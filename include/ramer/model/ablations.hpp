@@ -1,0 +1,49 @@
+// Rows of the paper's Table 4 that leave a part out, and other single changes, as structs of one line each.
+#pragma once
+
+#include "ramer/model/recipes.hpp"
+
+namespace ramer::recipe {
+
+/// Table 4 (2): no commonality; F = S, and L_C, L_orth, L_cml are gone.
+struct WithoutCommonality : Ramer {
+  static constexpr const char* name = "without-commonality";
+  using Projection = projection::SpecificityOnly;
+};
+/// Table 4 (3): no specificity; F = C, and L_S, L_orth are gone.
+struct WithoutSpecificity : Ramer {
+  static constexpr const char* name = "without-specificity";
+  using Projection = projection::CommonalityOnly;
+};
+/// Table 4 (4): no contrastive loss; prototypes stay and move.
+struct WithoutContrast : Ramer {
+  static constexpr const char* name = "without-contrast";
+  using Contrast = contrast::None;
+};
+/// Table 4 (5): no latent codes; prototypes and queue rows are as wide as H.
+struct WithoutCodec : Ramer {
+  static constexpr const char* name = "without-codec";
+  using Reconstruction = reconstruction::WithoutCodec;
+};
+/// Table 4 (6): no first reconstruction level.
+struct WithoutBeta : Ramer {
+  static constexpr const char* name = "without-beta";
+  using Reconstruction = reconstruction::WithoutBeta;
+};
+/// Table 4 (7): no second reconstruction level.
+struct WithoutGamma : Ramer {
+  static constexpr const char* name = "without-gamma";
+  using Reconstruction = reconstruction::WithoutGamma;
+};
+/// Table 4 (8): no reconstruction level.
+struct WithoutLevels : Ramer {
+  static constexpr const char* name = "without-levels";
+  using Reconstruction = reconstruction::WithoutLevels;
+};
+/// The aggregation is trained on slots in place.
+struct WithoutShuffle : Ramer {
+  static constexpr const char* name = "without-shuffle";
+  using Shuffle = shuffle::Identity;
+};
+
+}  // namespace ramer::recipe
