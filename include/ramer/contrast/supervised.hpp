@@ -116,6 +116,14 @@ struct Queue {
   }
   Index places() const { return rows.extent(0); }
 
+  /// Calls visit(name, tensor) for real tensors and visit(name, integers, lower, upper) for integers in [lower, upper).
+  template <class Self, class Visitor>
+  static void tensors(Self& self, Index classes, Visitor&& visit) {
+    visit("queue.rows", self.rows.view());
+    visit("queue.ids", self.ids.view(), Index{-1}, classes);
+    visit("queue.pointer", self.pointer, Index{0}, std::max<Index>(1, self.places()));
+  }
+
   /// Writes n rows one after the other at the pointer; of more rows than places the last ones stay.
   void push(typename E::Backend& backend, const Real* data, const std::int32_t* classes, Index n) {
     if (places() == 0 || n == 0) return;
