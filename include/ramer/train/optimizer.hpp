@@ -45,7 +45,8 @@ struct SquareOf {
   const T* x;
   RAMER_HD double operator()(Index i) const { return static_cast<double>(x[i]) * static_cast<double>(x[i]); }
 };
-/// squares (n) -> factor (n), norm (1): min(1, limit / (norm + 1e-6)), global first, then each tensor's own.
+/// squares (n) -> factor (n), norm (1): min(1, limit / (norm + 1e-6)), global first, then each tensor's own. NaN where the
+/// norm is not finite.
 struct ClipFactors {
   const double* squares;
   Index count;
@@ -57,7 +58,7 @@ struct ClipFactors {
     *norm = std::sqrt(total);
     const double all = global > 0 ? limit(global, *norm) : 1.0;
     for (Index i = 0; i < count; ++i) {
-      factor[i] = all * (tensor > 0 ? limit(tensor, all * std::sqrt(squares[i])) : 1.0);
+      factor[i] = all * (tensor > 0 ? limit(tensor, all * std::sqrt(squares[i])) : 1.0) + (*norm - *norm);
     }
   }
   RAMER_HD static double limit(double largest, double n) {
@@ -105,8 +106,16 @@ class Optimizer {
     for (const Parameter* p : parameters) {
       first_.emplace_back(Shape{p->size()});
       second_.emplace_back(Shape{p->size()});
-      backend.fill(first_.back().data(), p->size(), T(0));
-      backend.fill(second_.back().data(), p->size(), T(0));
+    }
+    reset(backend);
+  }
+
+  /// Forgets every step: moments and counts become 0.
+  void reset(typename E::Backend& backend) {
+    for (std::size_t i = 0; i < parameters_.size(); ++i) {
+      backend.fill(first_[i].data(), first_[i].size(), T(0));
+      backend.fill(second_[i].data(), second_[i].size(), T(0));
+      steps_[i] = 0;
     }
   }
 
@@ -130,6 +139,11 @@ class Optimizer {
     double norm = 0;
     backend.to_host(norm_.data(), 1, &norm);
     return norm;
+  }
+
+  /// Takes back the counting of the last step, which changed nothing because its gradients were not finite.
+  void uncount() {
+    for (const std::size_t i : chosen_) --steps_[i];
   }
 
   const OptimizerConfig& config() const { return config_; }
