@@ -12,14 +12,10 @@
 #include <vector>
 
 #include "ramer/autodiff/gradcheck.hpp"
+#include "ramer/backend/cpu.hpp"
 #include "ramer/backend/reference.hpp"
 
-#if __has_include("ramer/backend/cpu.hpp")
-#include "ramer/backend/cpu.hpp"
 #define RAMER_TEST_BACKENDS ramer::backend::Reference, ramer::backend::Cpu
-#else
-#define RAMER_TEST_BACKENDS ramer::backend::Reference
-#endif
 
 namespace ramer::test {
 
