@@ -53,7 +53,8 @@ struct RamerPlan {
     for (std::size_t m = 0; m < count; ++m) {
       const ModalitySchema& want = schema.modalities[m];
       const auto found = std::find_if(b.modalities.begin(), b.modalities.end(), [&](const auto& x) { return x.name == want.name; });
-      require<DataError>(found != b.modalities.end(), "the model needs modality ", want.name, ", the batch has ", names(b));
+      // Not `require`: its message would be put together, on the heap, at every step.
+      if (found == b.modalities.end()) fail<DataError>("the model needs modality ", want.name, ", the batch has ", names(b));
       require<DataError>(found->width == want.width, "modality ", want.name, ": the model needs width ", want.width,
                          ", the batch has ", found->width);
       require<DataError>(static_cast<Index>(found->features.size()) == found->rows() * found->width, "modality ", want.name, ": ",
