@@ -7,6 +7,8 @@
 #include <fstream>
 #include <limits>
 
+#include "ramer/core/random.hpp"
+
 using namespace ramer;
 using namespace ramer::io;
 
@@ -323,4 +325,39 @@ TEST_CASE("an unaligned tensor of other origin is read by copying") {
   const auto file = SafetensorsFile::open(path, {.allow_unaligned = true});
   CHECK(file.read<double>("x") == std::vector<double>{3.5});
   CHECK_THROWS_WITH_AS((file.view<float, 1>("x")), doctest::Contains("no multiple"), IoError);
+}
+
+TEST_CASE("a file with changed bytes is refused with an IoError or reads within its bounds") {
+  const Folder folder;
+  const auto path = folder.path / "f";
+  const std::string original =
+      file_bytes(padded("{\"__metadata__\":{\"k\":\"v\"},\"x\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16]},"
+                        "\"y\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[16,19]}}"),
+                 std::string(19, '\1'));
+  const RandomStream stream(1, name_hash("fuzz"));
+  int opened = 0, refused = 0;
+  for (std::uint64_t k = 0; k < 3000; ++k) {
+    std::string bytes = original;
+    const std::uint32_t changes = 1 + stream.word(k, 0) % 3;
+    for (std::uint32_t c = 0; c < changes; ++c) {
+      // Mostly characters that mean something in a header.
+      static constexpr std::string_view kLikely = "0123456789[]{}\",:-.eFUIB";
+      const std::uint32_t what = stream.word(k, 4 + 2 * c);
+      bytes[stream.word(k, 5 + 2 * c) % (bytes.size() - 19)] =
+          what % 4 ? kLikely[(what / 4) % kLikely.size()] : static_cast<char>(what / 4);
+    }
+    std::ofstream(path, std::ios::binary) << bytes;
+    try {
+      const auto file = SafetensorsFile::open(path, {.allow_unaligned = k % 2 == 0});
+      for (const TensorInfo& tensor : file.tensors()) {
+        CHECK(static_cast<std::size_t>(tensor.offset + tensor.bytes) <= bytes.size());
+        if (tensor.dtype != DType::kF8E5M2 && tensor.dtype != DType::kF8E4M3) file.read<double>(tensor.name);
+      }
+      ++opened;
+    } catch (const IoError&) {
+      ++refused;
+    }
+  }
+  CHECK(opened > 50);
+  CHECK(refused > 1000);
 }

@@ -151,7 +151,8 @@ class SyntheticModel {
  private:
   // +1 or -1, balanced over styles where their number is a power of two.
   double turn(Index k, Index style) const {
-    const Index bits = std::max<Index>(1, std::bit_width(static_cast<std::uint64_t>(config_.styles - 1)));
+    const Index bits =
+        std::max<Index>(1, static_cast<Index>(std::bit_width(static_cast<std::uint64_t>(config_.styles - 1))));
     return (style >> (k % bits)) & 1 ? -1 : 1;
   }
 
