@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "ramer/backend/default.hpp"
 #include "ramer/core/schema.hpp"
 #include "ramer/model/recipes.hpp"
 
@@ -23,7 +24,7 @@ struct Workspace {
 };
 
 /// Immutable while it predicts: `predict` is const and may run on many threads at once, each with a Workspace of its own.
-template <Recipe R, class Backend_, class Precision_ = Float>
+template <Recipe R, class Backend_ = DefaultBackend, class Precision_ = Float>
 class Model {
  public:
   using RecipeType = R;
@@ -41,7 +42,7 @@ class Model {
   static constexpr int phases = Module::phases;
 
   /// Start values depend on `seed` and each parameter's name.
-  Model(Schema schema, const Config& config, Backend backend, std::uint64_t seed = 42)
+  Model(Schema schema, const Config& config, Backend backend = Backend(), std::uint64_t seed = 42)
       : schema_(std::move(schema)), backend_(std::move(backend)), module_(std::make_unique<Module>(schema_, config)) {
     parameters_ = nn::register_parameters<E>(*module_, backend_, seed);
     state_ = module_->make_state(seed, backend_);
