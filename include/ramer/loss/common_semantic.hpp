@@ -17,8 +17,9 @@ struct CommonSemanticHead {
   CommonSemanticHead() = default;
   CommonSemanticHead(Index hidden, Index labels, double rate) : linear(hidden, labels), dropout{rate} {}
 
-  nn::Var<E, 2> operator()(nn::Context<E>& ctx, nn::Var<E, 2> x) const {
-    return autodiff::dropout(ctx.tape, linear(ctx, x), ctx.dropout(dropout));
+  /// (B, H) -> (B, C). `use`: which of its runs in this step, see Context::dropout.
+  nn::Var<E, 2> operator()(nn::Context<E>& ctx, nn::Var<E, 2> x, Index use = 0) const {
+    return autodiff::dropout(ctx.tape, linear(ctx, x), ctx.dropout(dropout, nullptr, use));
   }
   template <class Self, class Visitor>
   static void parameters(Self& self, Visitor&& visit) {
@@ -34,7 +35,7 @@ struct PerModality {
                             const std::uint8_t* y, const double* cell) {
     nn::Var<E, 0> total;
     for (std::size_t m = 0; m < c.size(); ++m) {
-      const nn::Var<E, 2> logits = head(ctx, autodiff::slot_mean(ctx.tape, c[m]));                           // (B, C)
+      const nn::Var<E, 2> logits = head(ctx, autodiff::slot_mean(ctx.tape, c[m]), static_cast<Index>(m));    // (B, C)
       ctx.tap("cml_logit", static_cast<Index>(m), logits);
       const auto term = autodiff::bce_with_logits(ctx.tape, logits, y, cell);
       total = total.valid() ? autodiff::add(ctx.tape, total, term) : term;

@@ -61,10 +61,11 @@ struct Context {
   Var<Rank> use(const Parameter<E>& p) {
     return {p.value.data(), p.template shape<Rank>(), gradients && !frozen ? &gradients->slot(p.number) : nullptr};
   }
-  /// The dropout of this step; inactive outside training. `row_key`: logical row of each row, see DropoutPlan.
-  backend::DropoutPlan dropout(const Dropout& d, const std::uint64_t* row_key = nullptr) const {
+  /// The dropout of this step; inactive outside training. `row_key`: logical row of each row, see DropoutPlan. `use`: a module that
+  /// runs several times in a step, as one that modalities share does, counts its runs, so that each has draws of its own.
+  backend::DropoutPlan dropout(const Dropout& d, const std::uint64_t* row_key = nullptr, Index use = 0) const {
     if (!training || d.rate <= 0) return {};
-    return {RandomStream(seed, d.stream, step), d.rate, row_key};
+    return {RandomStream(seed, use ? mix64(d.stream + static_cast<std::uint64_t>(use)) : d.stream, step), d.rate, row_key};
   }
   template <int Rank>
   void tap(std::string_view name, Index which, const Var<Rank>& x) {

@@ -20,7 +20,8 @@ struct AdversaryConfig {
   }
 };
 
-/// D: Linear H -> H / 2, dropout, ReLU, Linear H / 2 -> M; acts on every label slot: (B C, H) -> (B C, M).
+/// D: Linear H -> H / 2, dropout, ReLU, Linear H / 2 -> M; acts on every label slot: (B C, H) -> (B C, M). `use`: which of its
+/// runs in this step, see Context::dropout.
 template <class E>
 struct Discriminator {
   nn::Linear<E> inner, outer;
@@ -30,8 +31,8 @@ struct Discriminator {
   Discriminator(Index width, Index modalities, double rate)
       : inner(width, width / 2), outer(width / 2, modalities), dropout{rate} {}
 
-  nn::Var<E, 2> operator()(nn::Context<E>& ctx, nn::Var<E, 2> x) const {
-    const auto plan = ctx.dropout(dropout);
+  nn::Var<E, 2> operator()(nn::Context<E>& ctx, nn::Var<E, 2> x, Index use = 0) const {
+    const auto plan = ctx.dropout(dropout, nullptr, use);
     if (!plan.active()) return outer(ctx, inner(ctx, x, backend::Activation::Relu));
     const nn::Var<E, 2> h = autodiff::dropout(ctx.tape, inner(ctx, x), plan);
     return outer(ctx, autodiff::activation(ctx.tape, h, backend::Activation::Relu));
@@ -63,13 +64,14 @@ struct AdversaryRows {
 
 namespace detail {
 
-/// sum_m CE(D(x^m), m), or against the uniform distribution; logits are tapped as `name`.
+/// sum_m CE(D(x^m), m), or against the uniform distribution; logits are tapped as `name`. D runs on C^m as its use m, on S^m as M + m.
 template <class E>
 nn::Var<E, 0> sum_over_modalities(nn::Context<E>& ctx, const Discriminator<E>& d, std::span<const nn::Var<E, 2>> xs,
                                   const AdversaryRows& rows, bool only_present, bool uniform, std::string_view name) {
   nn::Var<E, 0> total;
   for (std::size_t m = 0; m < xs.size(); ++m) {
-    const nn::Var<E, 2> logits = d(ctx, xs[m]);                                                              // (B C, M)
+    const std::size_t use = only_present ? xs.size() + m : m;
+    const nn::Var<E, 2> logits = d(ctx, xs[m], static_cast<Index>(use));                                                              // (B C, M)
     ctx.tap(name, static_cast<Index>(m), logits);
     const auto ce = autodiff::cross_entropy(ctx.tape, logits, uniform ? Index{-1} : static_cast<Index>(m),
                                             only_present ? rows.present[m] : rows.all, rows.labels);

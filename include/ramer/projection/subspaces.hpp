@@ -53,9 +53,9 @@ struct SubspaceMap {
   SubspaceMap() = default;
   SubspaceMap(Index width, double rate) : linear(width, width), dropout{rate} {}
 
-  /// (B C, H) -> (B C, H).
-  nn::Var<E, 2> operator()(nn::Context<E>& ctx, nn::Var<E, 2> x) const {
-    const auto plan = ctx.dropout(dropout);
+  /// (B C, H) -> (B C, H). `use`: which of its runs in this step, see Context::dropout.
+  nn::Var<E, 2> operator()(nn::Context<E>& ctx, nn::Var<E, 2> x, Index use = 0) const {
+    const auto plan = ctx.dropout(dropout, nullptr, use);
     if (!plan.active()) return linear(ctx, x, backend::Activation::Tanh);
     return autodiff::activation(ctx.tape, autodiff::dropout(ctx.tape, linear(ctx, x), plan), backend::Activation::Tanh);
   }

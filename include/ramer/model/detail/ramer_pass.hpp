@@ -154,7 +154,7 @@ class Ramer::Module<Recipe, E>::Pass {
   void project() {
     if constexpr (has_c) {
       const auto from = level(self.config_.projection.generator_input);
-      for (std::size_t m = 0; m < c.size(); ++m) c[m] = self.generator_[0](ctx, from[m]);
+      for (std::size_t m = 0; m < c.size(); ++m) c[m] = self.generator_[0](ctx, from[m], static_cast<Index>(m));
       tap("C", c);
     }
     if constexpr (has_s) {
