@@ -72,14 +72,15 @@ struct AdamUpdate {
   T *p, *m, *v;
   const T* g;
   const double* factor;
-  T beta1, beta2, epsilon, rate, decay, correction1, correction2;
+  T beta1, beta2, rest1, rest2;  ///< rest = 1 - beta, rounded once: 1 - float(0.999) is off by 5e-5 of itself
+  T epsilon, rate, decay, correction1, correction2;
   bool coupled, decoupled;  ///< decay inside the gradient (Adam), or shrinking p apart from the moments (AdamW)
   RAMER_HD void operator()(Index i) const {
     if (!(*factor >= 0)) return;
     T gradient = static_cast<T>(*factor) * g[i];
     if (coupled) gradient += decay * p[i];
-    m[i] = beta1 * m[i] + (T(1) - beta1) * gradient;
-    v[i] = beta2 * v[i] + (T(1) - beta2) * gradient * gradient;
+    m[i] = beta1 * m[i] + rest1 * gradient;
+    v[i] = beta2 * v[i] + rest2 * gradient * gradient;
     T update = m[i] * correction1 / (std::sqrt(v[i] * correction2) + epsilon);
     if (decoupled) update += decay * p[i];
     p[i] -= rate * update;
@@ -164,9 +165,10 @@ class Optimizer {
     const bool coupled = decay > 0 && config_.kind == OptimizerKind::Adam;
     backend.map(p.size(), detail::AdamUpdate<T>{p.value.data(), first_[i].data(), second_[i].data(),
                                                 gradients.slot(static_cast<Index>(i)).adjoint, factor, static_cast<T>(config_.beta1),
-                                                static_cast<T>(config_.beta2), static_cast<T>(config_.epsilon), static_cast<T>(rate),
-                                                static_cast<T>(decay), static_cast<T>(c1), static_cast<T>(c2), coupled,
-                                                decay > 0 && !coupled});
+                                                static_cast<T>(config_.beta2), static_cast<T>(1.0 - config_.beta1),
+                                                static_cast<T>(1.0 - config_.beta2), static_cast<T>(config_.epsilon),
+                                                static_cast<T>(rate), static_cast<T>(decay), static_cast<T>(c1), static_cast<T>(c2),
+                                                coupled, decay > 0 && !coupled});
   }
 
   OptimizerConfig config_;
