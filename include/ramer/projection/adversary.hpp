@@ -71,7 +71,7 @@ nn::Var<E, 0> sum_over_modalities(nn::Context<E>& ctx, const Discriminator<E>& d
   nn::Var<E, 0> total;
   for (std::size_t m = 0; m < xs.size(); ++m) {
     const std::size_t use = only_present ? xs.size() + m : m;
-    const nn::Var<E, 2> logits = d(ctx, xs[m], static_cast<Index>(use));                                                              // (B C, M)
+    const nn::Var<E, 2> logits = d(ctx, xs[m], static_cast<Index>(use));                                     // (B C, M)
     ctx.tap(name, static_cast<Index>(m), logits);
     const auto ce = autodiff::cross_entropy(ctx.tape, logits, uniform ? Index{-1} : static_cast<Index>(m),
                                             only_present ? rows.present[m] : rows.all, rows.labels);
