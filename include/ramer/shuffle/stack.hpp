@@ -4,6 +4,7 @@
 // it takes in the modality-wise pass. Evaluation never shuffles.
 #pragma once
 
+#include <algorithm>
 #include <numeric>
 #include <span>
 #include <string_view>
