@@ -1,0 +1,94 @@
+// What the harness knows of anything that can be trained: a recipe's model, or the linear baseline. Everything that does
+// not depend on the recipe is written against these, and so compiled once.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ramer/train/checkpoint.hpp"
+#include "ramer/train/trainer.hpp"
+
+namespace ramer::app {
+
+/// A trained system.
+class System {
+ public:
+  virtual ~System() = default;
+  virtual const Schema& schema() const = 0;
+  virtual Index parameter_count() const = 0;
+  virtual train::Predictions<float> predict(const data::Dataset& dataset, std::span<const std::int32_t> samples,
+                                            const train::PredictOptions& options) const = 0;
+};
+
+/// What a training run is given.
+struct TrainJob {
+  data::Dataset dataset;
+  data::SplitSamples split;
+  std::vector<std::string> modalities;  ///< empty: all
+  io::Json model;                       ///< every setting of the recipe
+  train::TrainerConfig config;
+  std::filesystem::path folder;
+  bool resume = false;
+  int threads = 0;
+  train::Callbacks callbacks;
+  std::function<void(const System&)> ready;  ///< called once everything is checked, before anything is written
+};
+
+struct TrainOutcome {
+  train::TrainResult result;
+  std::unique_ptr<System> system;  ///< as selected
+};
+
+/// A recipe as the harness sees it.
+struct Kind {
+  std::string name;
+  bool resumable = true;  ///< whether training is long enough to be interrupted
+  /// Settings under the keys "model.…", with their defaults.
+  std::vector<io::Option> (*describe)() = nullptr;
+  /// Every setting: the recipe's defaults, changed by these objects and then these assignments. @throws ConfigError
+  io::Json (*resolve)(const std::vector<io::Json>& changes, const std::vector<std::string>& assignments) = nullptr;
+  TrainOutcome (*train)(const TrainJob&) = nullptr;
+  std::unique_ptr<System> (*load)(const train::Checkpoint&, int threads) = nullptr;
+};
+
+/// The kind of that name. @throws ConfigError that lists the names
+inline const Kind& kind_of(const std::vector<Kind>& kinds, const std::string& name) {
+  std::string names;
+  for (const Kind& kind : kinds) {
+    if (kind.name == name) return kind;
+    names += (names.empty() ? "" : ", ") + kind.name;
+  }
+  fail<ConfigError>("no recipe '", name, "' in this program; it has ", names);
+}
+
+namespace detail {
+
+/// Gives a recipe's settings the key "model", so that messages name them in full.
+template <class Config>
+struct ModelSettings {
+  Config model;
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor&& field) {
+    field("model", self.model, "settings of the recipe");
+  }
+};
+
+template <class Config>
+std::vector<io::Option> describe_model() {
+  return io::describe(ModelSettings<Config>{});
+}
+template <class Config>
+io::Json resolve_model(const std::vector<io::Json>& changes, const std::vector<std::string>& assignments) {
+  ModelSettings<Config> settings;
+  for (const io::Json& change : changes) io::from_json(change, settings.model, "model");
+  for (const std::string& assignment : assignments) io::set_option(settings, assignment);
+  return io::to_json(settings.model);
+}
+
+}  // namespace detail
+
+}  // namespace ramer::app

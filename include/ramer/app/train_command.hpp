@@ -1,0 +1,139 @@
+// ramer train
+#pragma once
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <iostream>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "ramer/app/interrupt.hpp"
+#include "ramer/app/metrics_table.hpp"
+#include "ramer/app/settings.hpp"
+#include "ramer/app/source.hpp"
+#include "ramer/train/progress.hpp"
+
+namespace ramer::app {
+
+namespace detail {
+
+/// Where a run keeps its settings, for resuming.
+inline std::filesystem::path settings_file(const std::filesystem::path& folder) { return folder / "resume" / "settings.json"; }
+
+inline io::Json saved_settings(const std::filesystem::path& folder) {
+  const std::filesystem::path file = settings_file(folder);
+  require<IoError>(std::filesystem::exists(file), folder.string(), ": holds no run that could be resumed (", file.string(),
+                   " is not there); train without --resume");
+  io::Json json = io::read_json(file);
+  const auto text = [&](const char* key) { return json.contains(key) && json[key].is_string(); };
+  require<IoError>(json.is_object() && text("recipe") && text("data") && text("fold") && json.contains("model") && json.contains("train") &&
+                       json.contains("modalities") && json["modalities"].is_array(),
+                   file.string(), ": not the settings of a run");
+  return json;
+}
+
+inline void save_settings(const std::filesystem::path& folder, const Settings& settings, const std::string& data, const std::string& fold,
+                          const std::vector<std::string>& modalities) {
+  std::error_code error;
+  std::filesystem::create_directories(folder / "resume", error);
+  require<IoError>(!error, folder.string(), ": cannot create the folder: ", error.message());
+  io::Json json = io::Json::object();
+  json["recipe"] = settings.recipe;
+  json["data"] = data.empty() ? "" : std::filesystem::absolute(data).string();
+  json["fold"] = fold;
+  json["modalities"] = modalities;
+  json["model"] = settings.model;
+  json["train"] = io::to_json(settings.train);
+  io::write_json(settings_file(folder), json);
+}
+
+}  // namespace detail
+
+/// @return the program's exit code
+inline int train_command(Options options, const std::vector<Kind>& kinds, std::ostream& out) {
+  if (options.help_options) {
+    const Kind& kind = options.recipe.empty() ? kinds.front() : kind_of(kinds, options.recipe);
+    print_all_settings(out, kind, resolve_settings(options, kinds, {}));
+    return 0;
+  }
+  const std::filesystem::path folder = options.out;
+  io::Json saved;
+  if (options.resume) {
+    saved = detail::saved_settings(folder);
+    if (options.data.empty()) options.data = saved["data"].get<std::string>();
+    if (options.fold.empty()) options.fold = saved["fold"].get<std::string>();
+    if (options.modalities.empty()) options.modalities = saved["modalities"].get<std::vector<std::string>>();
+  }
+  const Settings settings = resolve_settings(options, kinds, saved);
+  const Kind& kind = kind_of(kinds, settings.recipe);
+  const data::Dataset dataset = open_data(options.data);
+  const Parts parts = choose_parts(dataset, options.fold);
+
+  const Interrupt interrupt;
+  TrainJob job;
+  job.dataset = dataset;
+  job.split = parts.samples;
+  job.modalities = options.modalities;
+  job.model = settings.model;
+  job.config = settings.train;
+  job.folder = folder;
+  job.threads = options.threads;
+  job.resume = options.resume && kind.resumable;
+  const TrainedOn record{dataset.name(), dataset.size(), parts.fold};
+  train::ProgressOptions progress;
+  progress.terminal = &out == &std::cout && isatty(STDOUT_FILENO);
+  job.callbacks = train::show_progress(out, progress);
+  job.callbacks.stop_requested = [&] { return interrupt.requested(); };
+  job.callbacks.on_end = {};
+  job.callbacks.on_epoch = [&, show = job.callbacks.on_epoch](const train::EpochEvent& event) {
+    if (kind.resumable && event.record.selected) note_trained_on(folder / "model.safetensors", record);
+    show(event);
+  };
+  job.ready = [&](const System& system) {
+    out << kind.name << " on " << dataset.name() << (options.data.empty() ? " (synthetic)" : "") << ": " << parts.samples.train.size()
+        << " training, " << parts.samples.validation.size() << " validation and " << parts.samples.test.size() << " test samples by "
+        << parts.text << "; view " << enum_name(settings.train.view) << "; " << system.parameter_count() << " parameters\n";
+    if (dataset.straddling_groups() > 0 && parts.fold.empty())
+      out << "note: " << dataset.straddling_groups() << " groups have samples in more than one part of the file's split\n";
+    out << std::flush;
+    detail::save_settings(folder, settings, options.data, parts.fold == "" && !options.fold.empty() ? options.fold : parts.fold,
+                          options.modalities);
+  };
+
+  TrainOutcome outcome = kind.train(job);
+  const train::TrainResult& result = outcome.result;
+  if (progress.terminal) out << '\r';
+  if (result.ending == train::Ending::Interrupted) {
+    if (kind.resumable) {
+      note_trained_on(result.model, record);
+      out << "\ninterrupted after " << result.history.size() << " of " << settings.train.epochs
+          << " epochs; saved. Go on with: ramer train --resume --out " << options.out << '\n';
+    } else {
+      out << "\ninterrupted; nothing was saved\n";
+    }
+    return interrupt.requested() ? interrupt.exit_code() : 1;
+  }
+  if (std::filesystem::exists(result.model)) note_trained_on(result.model, record);
+  if (result.ending == train::Ending::EarlyStopped)
+    out << "stopped early: no better model for " << settings.train.patience << " epochs\n";
+  if (result.selected_metric)
+    out << "selected epoch " << result.selected_epoch << ": validation " << enum_name(settings.train.selection) << ' '
+        << fixed(*result.selected_metric) << '\n';
+
+  if (!parts.samples.test.empty() && result.selected_epoch > 0) {
+    train::PredictOptions predict;
+    predict.view = settings.train.view;
+    eval::MetricOptions metrics;
+    metrics.threshold = result.threshold;
+    out << '\n' << parts.samples.test.size() << " test samples of " << parts.text << ", threshold " << fixed(result.threshold, 2)
+        << ":\n";
+    print_metrics(out, measure(*outcome.system, dataset, parts.samples.test, predict, metrics));
+  }
+  out << "\nmodel: " << result.model.string() << '\n';
+  return 0;
+}
+
+}  // namespace ramer::app

@@ -1,0 +1,139 @@
+// A plain early-fusion perceptron: all modalities of a sample pooled into one row, a multi-layer perceptron on it. The
+// simplest neural system that can be compared with, and the shortest example of a wiring.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "ramer/autodiff/ops/elementwise.hpp"
+#include "ramer/autodiff/ops/loss.hpp"
+#include "ramer/model/outputs.hpp"
+#include "ramer/model/pooled_features.hpp"
+#include "ramer/nn/linear.hpp"
+#include "ramer/nn/norm.hpp"
+
+namespace ramer::wiring {
+
+struct EarlyFusionConfig {
+  Index hidden = 128;
+  Index layers = 1;
+  double dropout = 0.3;
+  Pooling pooling = Pooling::TargetAndWindow;
+  double threshold = 0.5;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor&& field) {
+    field("hidden", self.hidden, "width of the hidden layers");
+    field("layers", self.layers, "hidden layers");
+    field("dropout", self.dropout, "dropout of the normalised input");
+    field("pooling", self.pooling, "what becomes the input: the target's features, the mean of the window, or both");
+    field("threshold", self.threshold, "a label is predicted when its score is above");
+  }
+};
+
+/// score = sigmoid(MLP(dropout(LN(pooled)))), trained by binary cross-entropy.
+struct EarlyFusion {
+  template <class Recipe>
+  using Config = EarlyFusionConfig;
+
+  struct Plan {
+    Index batch = 0;
+    bool supervised = false;
+    std::vector<float> pooled;     ///< (B, W)
+    std::vector<std::uint8_t> y;   ///< (B, C)
+    std::vector<double> cell;      ///< (B, C) annotated / number of annotated
+    std::vector<std::uint64_t> key;  ///< (B) row for dropout
+  };
+
+  template <class E>
+  struct State {
+    template <class Self, class Visitor>
+    static void tensors(Self&, const Schema&, Visitor&&) {}
+  };
+
+  template <class Recipe, class E>
+  class Module {
+   public:
+    using Real = typename E::Real;
+    using Config = EarlyFusionConfig;
+    using State = EarlyFusion::State<E>;
+    static constexpr int phases = 1;
+
+    Module(const Schema& schema, const Config& config)
+        : schema_(schema), config_(config), width_(pooled_width(schema, config.pooling)), norm_(width_), dropout_{config.dropout} {
+      require<ConfigError>(config.hidden > 0 && config.layers >= 0, "hidden = ", config.hidden, ", layers = ", config.layers,
+                           "; expected hidden of at least 1 and layers of at least 0");
+      std::vector<Index> widths{width_};
+      for (Index k = 0; k < config.layers; ++k) widths.push_back(config.hidden);
+      widths.push_back(schema.label_count());
+      perceptron_ = nn::Perceptron<E>(widths);
+    }
+
+    template <class Self, class Visitor>
+    static void parameters(Self& self, Visitor&& visit) {
+      visit("norm", self.norm_);
+      visit("dropout", self.dropout_);
+      visit("perceptron", self.perceptron_);
+    }
+    static bool in_phase(std::string_view, int) { return true; }
+
+    const Config& config() const { return config_; }
+    State make_state(std::uint64_t, typename E::Backend&) const { return {}; }
+
+    void build_plan(Plan& plan, const Batch& batch, bool, const RandomStream&) const {
+      plan.batch = batch.size;
+      pool_features(schema_, batch, config_.pooling, plan.pooled);
+      plan.key.resize(static_cast<std::size_t>(batch.size));
+      for (std::size_t b = 0; b < plan.key.size(); ++b) plan.key[b] = b;
+      plan.supervised = batch.has_labels();
+      if (!plan.supervised) return;
+      require<DataError>(batch.label_count == schema_.label_count(), "the model has ", schema_.label_count(), " labels, the batch ",
+                         batch.label_count);
+      plan.y.assign(batch.labels.begin(), batch.labels.end());
+      double annotated = 0;
+      for (const std::uint8_t m : batch.label_mask) annotated += m ? 1 : 0;
+      plan.cell.resize(plan.y.size());
+      for (std::size_t i = 0; i < plan.cell.size(); ++i) plan.cell[i] = batch.label_mask[i] ? 1.0 / annotated : 0.0;
+    }
+
+    Outputs<E> forward(nn::Context<E>& ctx, const Batch&, const Plan& plan, const State&, int) const {
+      auto [x, data] = ctx.tape.output_if(false, Shape{plan.batch, width_});  // (B, W)
+      ctx.backend().map(x.size(), Cast{ctx.device(plan.pooled), data});
+      const auto in = autodiff::dropout(ctx.tape, norm_(ctx, x), ctx.dropout(dropout_, ctx.device(plan.key)));
+      const auto logits = perceptron_(ctx, in);  // (B, C)
+      ctx.tap("logit", -1, logits);
+      Outputs<E> out;
+      out.score = autodiff::activation(ctx.tape, logits, backend::Activation::Sigmoid);
+      if (plan.supervised)
+        out.terms.add("bce", autodiff::bce_with_logits(ctx.tape, logits, ctx.device(plan.y), ctx.device(plan.cell)), 1.0);
+      out.defined = true;
+      return out;
+    }
+    void commit(typename E::Backend&, const Plan&, const Outputs<E>&, State&) const {}
+
+   private:
+    struct Cast {
+      const float* x;
+      Real* y;
+      RAMER_HD void operator()(Index i) const { y[i] = static_cast<Real>(x[i]); }
+    };
+
+    Schema schema_;
+    Config config_;
+    Index width_;
+    nn::LayerNorm<E> norm_;
+    nn::Dropout dropout_;
+    nn::Perceptron<E> perceptron_;
+  };
+};
+
+}  // namespace ramer::wiring
+
+namespace ramer::recipe {
+
+struct EarlyFusion {
+  static constexpr const char* name = "early-fusion";
+  using Wiring = wiring::EarlyFusion;
+};
+
+}  // namespace ramer::recipe
