@@ -25,7 +25,7 @@ Batch a_batch(bool target = true) {
 
 encoder::TokenPlan plan_of(const Batch& batch, std::size_t m, encoder::TargetTime time, Index positions = 9) {
   encoder::TokenPlan plan;
-  plan.build(batch, batch.modalities[m], time, positions);
+  plan.build(batch, batch.modalities[m], time, positions, batch.has_target());
   return plan;
 }
 
@@ -53,9 +53,8 @@ TEST_CASE("label attention's derivatives") {
       const auto plan = plan_of(batch, 0, time);
       CHECK(plan.single == (target && time == encoder::TargetTime::Segment));
       encoder::LabelAttention<E> module(3, 4);
-      CHECK(nn::check_module(module, {nn::check_values(plan.target.view().size * 4)}, [&](auto& ctx, const auto& in) {
-              return module(ctx, rows_of(4)(in[0]), plan, 0);
-            }) == "");
+      CHECK(nn::check_module(module, {nn::check_values(plan.target.view().size * 4)},
+                             [&](auto& ctx, const auto& in) { return module(ctx, rows_of(4)(in[0]), plan, 0); }) == "");
     }
   }
 }
@@ -150,8 +149,9 @@ TEST_CASE("token plan of a sample by hand") {
 TEST_CASE("a position outside the table is refused, with modality, sample, position and table") {
   const Batch batch = by_hand();
   encoder::TokenPlan plan;
-  CHECK_THROWS_WITH_AS(plan.build(batch, batch.modalities[0], encoder::TargetTime::All, 3),
-                       "modality text, sample 42: position 3 of a token is outside the model's position table of 3", DataError);
+  CHECK_THROWS_WITH_AS(plan.build(batch, batch.modalities[0], encoder::TargetTime::All, 3, true),
+                       "modality text, sample 42: position 3 of a token is outside the model's position table of 3",
+                       DataError);
 }
 
 TEST_CASE("groups of the two attentions by hand") {
@@ -192,7 +192,8 @@ TEST_CASE("layers: one number for all modalities, or one each") {
   CHECK(config.layers_of(2, 3) == 2);
   config.layers = {1, 2, 3};
   CHECK(config.layers_of(1, 3) == 2);
-  CHECK_THROWS_WITH_AS(config.layers_of(0, 2), "encoder.layers: 3 numbers for 2 modalities; give one, or one each", ConfigError);
+  CHECK_THROWS_WITH_AS(config.layers_of(0, 2), "encoder.layers: 3 numbers for 2 modalities; give one, or one each",
+                       ConfigError);
 }
 
 }  // namespace

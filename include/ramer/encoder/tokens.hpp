@@ -39,9 +39,10 @@ struct TokenPlan {
   bool single = false;                       ///< label attention sees at most one row per sample: its scores have no effect
   std::vector<std::uint8_t> present;         ///< (B) a[b, m]: the target has an available token (ramer-decisions.md section 1)
 
-  /// @param positions rows of the position table
+  /// @param positions rows of the position table  @param asked whether the batch's target is asked about, not the sample as
+  /// a whole
   /// @throws DataError for a position outside the table
-  void build(const Batch& batch, const ModalityBatch& m, TargetTime time, Index positions) {
+  void build(const Batch& batch, const ModalityBatch& m, TargetTime time, Index positions, bool asked) {
     const auto b_count = static_cast<std::size_t>(batch.size), r_count = static_cast<std::size_t>(m.rows());
     rows = m.rows();
     offsets.assign(m.offsets.begin(), m.offsets.end());
@@ -55,7 +56,7 @@ struct TokenPlan {
     target_offsets.assign(1, 0);
     present.assign(b_count, 0);
     longest = 0;
-    single = batch.has_target() && time == TargetTime::Segment;
+    single = asked && time == TargetTime::Segment;
     for (std::size_t b = 0; b < b_count; ++b) {
       const auto begin = static_cast<std::size_t>(offsets[b]), end = static_cast<std::size_t>(offsets[b + 1]);
       longest = std::max(longest, static_cast<Index>(end - begin));
@@ -67,7 +68,7 @@ struct TokenPlan {
                            " of a token is outside the model's position table of ", positions);
         row_key[r] = (static_cast<std::uint64_t>(b) << 32) | static_cast<std::uint64_t>(m.position[r]);
         bool looked_at = true, is_time = false;
-        if (batch.has_target()) {
+        if (asked) {
           is_time = m.segment[r] == batch.target_segment[b];
           if (is_time) at_target_time.index[r] = 0;
           looked_at = m.person[r] == batch.target_person[b] && (time != TargetTime::Segment || is_time);

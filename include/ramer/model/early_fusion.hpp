@@ -80,15 +80,20 @@ struct EarlyFusion {
     const Config& config() const { return config_; }
     State make_state(std::uint64_t, typename E::Backend&) const { return {}; }
 
-    void build_plan(Plan& plan, const Batch& batch, bool, const RandomStream&) const {
+    void build_plan(Plan& plan, const Batch& batch, bool, const RandomStream&, bool supervised = true) const {
+      require<DataError>(batch.size > 0, "the batch is empty; a model needs at least one sample");
       plan.batch = batch.size;
       pool_features(schema_, batch, config_.pooling, plan.pooled);
       plan.key.resize(static_cast<std::size_t>(batch.size));
       for (std::size_t b = 0; b < plan.key.size(); ++b) plan.key[b] = b;
-      plan.supervised = batch.has_labels();
+      plan.supervised = supervised && batch.has_labels();
       if (!plan.supervised) return;
       require<DataError>(batch.label_count == schema_.label_count(), "the model has ", schema_.label_count(), " labels, the batch ",
                          batch.label_count);
+      const auto cells = static_cast<std::size_t>(batch.size * batch.label_count);
+      require<DataError>(batch.labels.size() == cells && batch.label_mask.size() == cells, "the batch has ",
+                         batch.labels.size(), " labels and ", batch.label_mask.size(), " label mask values for ", batch.size,
+                         " samples of ", batch.label_count, " labels");
       plan.y.assign(batch.labels.begin(), batch.labels.end());
       double annotated = 0;
       for (const std::uint8_t m : batch.label_mask) annotated += m ? 1 : 0;

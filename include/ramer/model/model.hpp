@@ -70,11 +70,11 @@ class Model {
     return nn::Gradients<E>(sizes);
   }
 
-  /// Scores (B, C) in [0, 1] of a batch, into `scores` (resized). Labels are not looked at.
+  /// Scores (B, C) in [0, 1] of a batch, into `scores` (resized). Labels are not looked at. @throws DataError for a batch
+  /// that does not fit the model; model and scores are then as before
   void predict(const Batch& batch, Workspace<Model>& workspace, std::vector<Real>& scores) const {
     Backend backend = backend_;
-    module_->build_plan(workspace.plan, batch, false, RandomStream());
-    workspace.plan.supervised = false;
+    module_->build_plan(workspace.plan, batch, false, RandomStream(), false);
     typename E::Tape tape(backend, workspace.memory, false);
     nn::Context<E> ctx{tape};
     const Outputs<E> out = module_->forward(ctx, batch, workspace.plan, state_, 0);

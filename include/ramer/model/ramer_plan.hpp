@@ -43,11 +43,18 @@ struct RamerPlan {
   const std::uint8_t* present_of(std::size_t m) const { return present_column_.data() + m * static_cast<std::size_t>(batch); }
 
   /// Matches modalities by name, and works out tokens and presence.
-  /// @throws DataError for a modality that the batch lacks or that has another width
+  /// @throws DataError for an empty batch, one without the target that is asked about, a modality that it lacks or that has
+  /// another
+  ///   width, arrays whose lengths do not fit together, and a position outside the table; the plan must then be built anew
   void build_inputs(const Schema& schema, const Batch& b, encoder::TargetTime time, encoder::Missing missing, bool auxiliary) {
     batch = b.size;
     labels = schema.label_count();
     const std::size_t count = schema.modalities.size(), rows = static_cast<std::size_t>(batch);
+    require<DataError>(batch > 0, "the batch is empty; a model needs at least one sample");
+    require<DataError>(!schema.has_target || b.has_target(), "the model asks about a target, the batch names none");
+    require<DataError>(!schema.has_target || (b.target_person.size() == rows && b.target_segment.size() == rows),
+                       "the batch has ", b.target_person.size(), " target persons and ", b.target_segment.size(),
+                       " target segments for ", batch, " samples");
     modality.resize(count);
     tokens.resize(count);
     for (std::size_t m = 0; m < count; ++m) {
@@ -59,8 +66,16 @@ struct RamerPlan {
                          ", the batch has ", found->width);
       require<DataError>(static_cast<Index>(found->features.size()) == found->rows() * found->width, "modality ", want.name, ": ",
                          found->features.size(), " feature values for ", found->rows(), " rows of ", found->width);
+      const std::size_t r = found->available.size();
+      require<DataError>(found->offsets.size() == rows + 1 && found->offsets.front() == 0 &&
+                             found->offsets.back() == static_cast<std::int32_t>(r) &&
+                             std::is_sorted(found->offsets.begin(), found->offsets.end()),
+                         "modality ", want.name, ": offsets must rise from 0 to ", r, " in ", rows + 1, " numbers");
+      require<DataError>(found->person.size() == r && found->segment.size() == r && found->position.size() == r, "modality ",
+                         want.name, ": ", r, " rows, but ", found->person.size(), " persons, ", found->segment.size(),
+                         " segments and ", found->position.size(), " positions");
       modality[m] = &*found;
-      tokens[m].build(b, *found, time, want.positions);
+      tokens[m].build(b, *found, time, want.positions, schema.has_target);
     }
     if (auxiliary) {
       persons.resize(count);
@@ -83,11 +98,12 @@ struct RamerPlan {
   }
 
   /// Labels, masks and the weights of the losses. @param slots K shuffled slots per sample
+  /// @throws DataError for labels that are not the model's in number
   void build_targets(const Batch& b, Index slots) {
-    supervised = b.has_labels();
-    if (!supervised) return;
     require<DataError>(b.label_count == labels, "the model has ", labels, " labels, the batch ", b.label_count);
     const std::size_t rows = static_cast<std::size_t>(batch), c = static_cast<std::size_t>(labels), count = tokens.size();
+    require<DataError>(b.labels.size() == rows * c && b.label_mask.size() == rows * c, "the batch has ", b.labels.size(),
+                       " labels and ", b.label_mask.size(), " label mask values for ", rows, " samples of ", c, " labels");
     y.assign(b.labels.begin(), b.labels.end());
     mask.assign(b.label_mask.begin(), b.label_mask.end());
     const auto any = [&](std::size_t i) {
@@ -147,6 +163,12 @@ struct RamerPlan {
     if (!personality) return;
     require<DataError>(b.personality_width == schema.personality_width, "the model needs personality of width ",
                        schema.personality_width, ", the batch has ", b.personality_width);
+    require<DataError>(
+        b.person_offsets.size() == static_cast<std::size_t>(batch) + 1 &&
+            b.person_offsets.back() == static_cast<std::int32_t>(b.personality_known.size()) &&
+            b.personality.size() == b.personality_known.size() * static_cast<std::size_t>(b.personality_width),
+        "the batch has ", b.personality.size(), " personality values of width ", b.personality_width, " for ",
+        b.personality_known.size(), " persons of ", batch, " samples");
     const ModalityBatch& first = *modality[0];
     for (const ModalityBatch* m : modality) {
       require<DataError>(m->offsets == first.offsets && m->position == first.position, "modalities ", first.name, " and ", m->name,
@@ -159,6 +181,9 @@ struct RamerPlan {
     for (std::size_t s = 0; s < static_cast<std::size_t>(batch); ++s) {
       for (auto r = static_cast<std::size_t>(first.offsets[s]); r < static_cast<std::size_t>(first.offsets[s + 1]); ++r) {
         const std::int32_t row = b.person_offsets[s] + first.person[r];
+        require<DataError>(first.person[r] >= 0 && row < b.person_offsets[s + 1], "sample ",
+                           s < b.id.size() ? b.id[s] : static_cast<std::int64_t>(s), ": a token of person ", first.person[r],
+                           ", personalities of ", b.person_offsets[s + 1] - b.person_offsets[s]);
         personality_row.index[r] = row;
         known[r] = b.personality_known[static_cast<std::size_t>(row)];
         if (!known[r]) {
@@ -175,7 +200,7 @@ struct RamerPlan {
     personality_rows_.segment = first.segment;
     personality_rows_.position = first.position;
     personality_rows_.available = known;
-    personality_tokens.build(b, personality_rows_, encoder::TargetTime::All, positions_of_personality(schema));
+    personality_tokens.build(b, personality_rows_, encoder::TargetTime::All, positions_of_personality(schema), false);
   }
 };
 

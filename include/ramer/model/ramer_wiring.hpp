@@ -160,10 +160,12 @@ struct Ramer {
     }
 
     /// @param stream the draws of a random shuffle
-    void build_plan(Plan& plan, const Batch& batch, bool training, const RandomStream& stream) const {
-      require<DataError>(!schema_.has_target || batch.has_target(), "the model asks about a target, the batch names none");
+    /// @param supervised whether losses are wanted where the batch has labels; otherwise its labels are not looked at
+    void build_plan(Plan& plan, const Batch& batch, bool training, const RandomStream& stream,
+                    bool supervised = true) const {
       plan.build_inputs(schema_, batch, config_.target_time, config_.missing, auxiliary_);
-      plan.build_targets(batch, slots_);
+      plan.supervised = supervised && batch.has_labels();
+      if (plan.supervised) plan.build_targets(batch, slots_);
       if (!training || !plan.supervised) return;
       std::vector<const std::uint8_t*>& present = plan_scratch(plan);
       if constexpr (Recipe::Contrast::enabled) {
