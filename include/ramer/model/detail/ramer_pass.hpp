@@ -118,7 +118,7 @@ class Ramer::Module<Recipe, E>::Pass {
       const auto& codec = self.branches_[at].codec;
       code_alpha[at] = codec.encode(ctx, alpha[at]);                                                               // (B C, D)
       tilde[at] = codec.decode(ctx, code_alpha[at]);                                                               // (B C, H)
-      if constexpr (has_beta || has_gamma || Recipe::Contrast::enabled) {
+      if constexpr (has_beta || has_gamma || Recipe::Contrast::enabled || Recipe::Prototypes::enabled) {
         unit_alpha[at] = autodiff::normalize_rows(ctx.tape, code_alpha[at]);
       }
       if constexpr (has_beta || has_gamma) {
