@@ -4,12 +4,14 @@
 #include "ramer/contrast/prototypes.hpp"
 #include "ramer/encoder/tokens.hpp"
 #include "ramer/loss/objective.hpp"
+#include "ramer/model/detail/check_recipe.hpp"
 
 namespace ramer::wiring {
 
 /// The defaults are the default column of models.md 2.C. Slots of a recipe supply their own groups.
 template <class Recipe>
 struct RamerConfig {
+  static_assert(detail::CheckRecipe<Recipe>::value);
   typename Recipe::Encoder::Config encoder;
   typename Recipe::Projection::Config projection;
   typename Recipe::Adversary::Config adversary;

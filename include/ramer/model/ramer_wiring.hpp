@@ -46,6 +46,16 @@ struct FinalScore {
   }
 };
 
+/// The module of an auxiliary task, where the recipe has one.
+template <class Auxiliary, class E>
+struct AuxiliaryModule {
+  struct type {};
+};
+template <class Auxiliary, class E>
+requires(Auxiliary::enabled) struct AuxiliaryModule<Auxiliary, E> {
+  using type = typename Auxiliary::template Module<E>;
+};
+
 }  // namespace detail
 
 struct Ramer {
@@ -77,6 +87,8 @@ struct Ramer {
 
   template <class Recipe, class E>
   class Module {
+    static_assert(detail::CheckRecipe<Recipe>::value && detail::CheckPolicies<Recipe, E>::value);
+
    public:
     using Real = typename E::Real;
     using Config = RamerConfig<Recipe>;
@@ -215,7 +227,7 @@ struct Ramer {
     bool auxiliary_ = false;
     std::vector<typename Recipe::Encoder::template Module<E>> encoders_, personality_;
     std::vector<nn::Parameter<E>> unknown_person_;
-    std::vector<encoder::PersonSegmentAttention::Module<E>> auxiliary_modules_;
+    std::vector<typename detail::AuxiliaryModule<typename Recipe::Auxiliary, E>::type> auxiliary_modules_;
     std::vector<encoder::LabelAttention<E>> label_attention_;
     std::vector<reconstruction::Branch<Reconstruction, E>> branches_;
     std::vector<nn::Parameter<E>> score_;

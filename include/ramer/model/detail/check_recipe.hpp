@@ -1,0 +1,156 @@
+// What a recipe for wiring::Ramer must have, said in one sentence each: the slot, the policy, the member that is missing.
+//
+// The compiler prints the sentence and names the policy beside it, as the argument of the check that failed.
+#pragma once
+
+#include <concepts>
+#include <span>
+
+#include "ramer/contrast/supervised.hpp"
+#include "ramer/core/config.hpp"
+#include "ramer/encoder/tokens.hpp"
+#include "ramer/loss/common_semantic.hpp"
+#include "ramer/loss/orthogonality.hpp"
+#include "ramer/projection/adversary.hpp"
+#include "ramer/reconstruction/two_level.hpp"
+#include "ramer/shuffle/stack.hpp"
+
+namespace ramer::wiring::detail {
+
+template <class P>
+concept HasConfig = requires {
+  typename P::Config;
+}
+&&Configuration<typename P::Config>;
+template <class P>
+concept HasEnabled = requires {
+  requires std::same_as<decltype(P::enabled), const bool>;
+};
+template <class P>
+concept HasSubspaces = requires {
+  requires std::same_as<decltype(P::commonality), const bool> && std::same_as<decltype(P::specificity), const bool>;
+};
+template <class P>
+concept HasPhases = requires {
+  requires P::phases == 1 || P::phases == 2;
+};
+template <class P>
+concept HasPairs = requires {
+  requires std::same_as<decltype(P::pairs), const bool>;
+};
+template <class P>
+concept HasLevels = requires {
+  requires std::same_as<decltype(P::beta), const bool> && std::same_as<decltype(P::gamma), const bool>;
+};
+template <class P>
+concept HasCodec = requires {
+  typename P::Codec;
+  requires std::same_as<decltype(P::Codec::identity), const bool>;
+};
+template <class P>
+concept HasQueue = requires {
+  requires std::same_as<decltype(P::queue), const bool> && std::same_as<decltype(P::queue_anchors), const bool>;
+};
+template <class P>
+concept HasSlots = requires {
+  { P::slots(Index{3}) } -> std::same_as<Index>;
+};
+template <class P>
+concept HasPermute = requires(const shuffle::Config& c, const RandomStream& stream, shuffle::Permutations& p) {
+  P::permute(c, stream, p);
+};
+
+template <class P, class E>
+concept HasModule = requires {
+  typename P::template Module<E>;
+};
+template <class P, class E>
+concept HasTerms = requires(nn::Context<E>& ctx, const typename P::Config& config, const projection::Discriminator<E>& d,
+                            std::span<const nn::Var<E, 2>> xs, const projection::AdversaryRows& rows) {
+  { P::template terms<E>(ctx, config, d, 0, xs, xs, rows) } -> std::same_as<projection::AdversarialTerms<E>>;
+};
+template <class P, class E>
+concept HasCommonSpecific = requires(nn::Context<E>& ctx, std::span<const nn::Var<E, 3>> xs,
+                                     const loss::OrthogonalityRows& rows) {
+  { P::template common_specific<E>(ctx, xs, xs, rows) } -> std::same_as<nn::Var<E, 0>>;
+};
+template <class P, class E>
+concept HasLabelTerm = requires(nn::Context<E>& ctx, const loss::CommonSemanticHead<E>& head,
+                                std::span<const nn::Var<E, 3>> xs, const std::uint8_t* y, const double* cell) {
+  { P::template term<E>(ctx, head, xs, y, cell) } -> std::same_as<nn::Var<E, 0>>;
+};
+template <class P, class E>
+concept HasDistanceTerm = requires(nn::Context<E>& ctx, std::span<const nn::Var<E, 3>> xs,
+                                   std::span<const double* const> present) {
+  { P::template term<E>(ctx, xs, xs, present) } -> std::same_as<nn::Var<E, 0>>;
+};
+template <class P, class E>
+concept HasFill = requires(nn::Context<E>& ctx, std::span<const nn::Var<E, 2>> xs, std::span<nn::Var<E, 2>> f) {
+  P::template fill<E>(ctx, xs, xs, xs, f);
+};
+
+/// Slots of a recipe `R` and the members that do not depend on backend and precision.
+template <class R>
+struct CheckRecipe {
+#define RAMER_SLOT(slot)              \
+  static_assert(                      \
+      requires { typename R::slot; }, \
+      "the recipe has no slot " #slot ": add `using " #slot " = ...;` or inherit recipe::Ramer")
+#define RAMER_MEMBER(slot, concept, member) \
+  static_assert(concept<typename R::slot>, "the policy in slot " #slot " of the recipe lacks " member)
+  RAMER_SLOT(Encoder);
+  RAMER_SLOT(Auxiliary);
+  RAMER_SLOT(Projection);
+  RAMER_SLOT(Adversary);
+  RAMER_SLOT(Orthogonality);
+  RAMER_SLOT(CommonSemantic);
+  RAMER_SLOT(Reconstruction);
+  RAMER_SLOT(ReconstructionLoss);
+  RAMER_SLOT(Prototypes);
+  RAMER_SLOT(Contrast);
+  RAMER_SLOT(ShuffleInput);
+  RAMER_SLOT(Shuffle);
+  RAMER_MEMBER(Encoder, HasConfig, "`struct Config` that lists its fields");
+  RAMER_MEMBER(Auxiliary, HasEnabled, "`static constexpr bool enabled`");
+  RAMER_MEMBER(Projection, HasConfig, "`struct Config` that lists its fields");
+  RAMER_MEMBER(Projection, HasSubspaces, "`static constexpr bool commonality` and `specificity`");
+  RAMER_MEMBER(Adversary, HasConfig, "`struct Config` that lists its fields");
+  RAMER_MEMBER(Adversary, HasPhases, "`static constexpr int phases`, 1 or 2");
+  RAMER_MEMBER(Orthogonality, HasPairs, "`static constexpr bool pairs`");
+  RAMER_MEMBER(Reconstruction, HasConfig, "`struct Config` that lists its fields");
+  RAMER_MEMBER(Reconstruction, HasLevels, "`static constexpr bool beta` and `gamma`");
+  RAMER_MEMBER(Reconstruction, HasCodec, "`using Codec` with `static constexpr bool identity`");
+  RAMER_MEMBER(Prototypes, HasConfig, "`struct Config` that lists its fields");
+  RAMER_MEMBER(Prototypes, HasEnabled, "`static constexpr bool enabled`");
+  RAMER_MEMBER(Contrast, HasConfig, "`struct Config` that lists its fields");
+  RAMER_MEMBER(Contrast, HasEnabled, "`static constexpr bool enabled`");
+  RAMER_MEMBER(Contrast, HasQueue, "`static constexpr bool queue` and `queue_anchors`");
+  RAMER_MEMBER(ShuffleInput, HasSlots, "`static constexpr Index slots(Index modalities)`");
+  RAMER_MEMBER(Shuffle, HasConfig, "`struct Config` that lists its fields");
+  RAMER_MEMBER(Shuffle, HasPermute,
+               "`static void permute(const shuffle::Config&, const RandomStream&, shuffle::Permutations&)`");
+#undef RAMER_MEMBER
+#undef RAMER_SLOT
+  static constexpr bool value = true;
+};
+
+/// Members that are templates over the engine `E`, tried with the arguments that the wiring gives them.
+template <class R, class E>
+struct CheckPolicies {
+#define RAMER_MEMBER(slot, concept, member) \
+  static_assert(concept<typename R::slot, E>, "the policy in slot " #slot " of the recipe lacks " member)
+  RAMER_MEMBER(Encoder, HasModule, "`template <class E> struct Module`");
+  static_assert(!R::Auxiliary::enabled || HasModule<typename R::Auxiliary, E>,
+                "the policy in slot Auxiliary of the recipe lacks `template <class E> struct Module`");
+  RAMER_MEMBER(Adversary, HasTerms,
+               "`template <class E> static AdversarialTerms<E> terms(ctx, config, discriminator, phase, c, s, rows)`");
+  RAMER_MEMBER(Orthogonality, HasCommonSpecific, "`template <class E> static Var<E, 0> common_specific(ctx, c, s, rows)`");
+  RAMER_MEMBER(CommonSemantic, HasLabelTerm, "`template <class E> static Var<E, 0> term(ctx, head, c, y, cell)`");
+  RAMER_MEMBER(Reconstruction::Codec, HasModule, "`template <class E> struct Module`");
+  RAMER_MEMBER(ReconstructionLoss, HasDistanceTerm, "`template <class E> static Var<E, 0> term(ctx, x, target, present)`");
+  RAMER_MEMBER(ShuffleInput, HasFill, "`template <class E> static void fill(ctx, c, s, top, f)`");
+#undef RAMER_MEMBER
+  static constexpr bool value = true;
+};
+
+}  // namespace ramer::wiring::detail
