@@ -25,7 +25,8 @@ TEST_CASE("rows and classes by hand") {
   contrast::ContrastPlan plan;
   plan.build(2, 2, 2, 2, y.data(), mask.data(), {first.data(), second.data()});
   // Row of [level][modality][b][j] = 8 level + 4 modality + 2 b + j; class = j + 2 (2 modality + !y).
-  CHECK(plan.rows.index == std::vector<std::int32_t>{0, /* alpha of modality 1 is missing */ 8, 12, 2, 3, 6, 7, 10, 11, 14, 15});
+  CHECK(plan.rows.index ==
+        std::vector<std::int32_t>{0, /* alpha of modality 1 is missing */ 8, 12, 2, 3, 6, 7, 10, 11, 14, 15});
   CHECK(plan.ids == std::vector<std::int32_t>{0, 0, 4, 2, 1, 6, 5, 2, 1, 6, 5});
   plan.build(2, 2, 2, 2, y.data(), mask.data(), {nullptr, nullptr});
   CHECK(plan.ids.size() == 12);
@@ -162,7 +163,8 @@ TEST_CASE("the loss of unit codes: derivative") {
           set.queue = queue.data();
           set.queue_ids = queue_ids.data();
           set.queue_rows = 2;
-          return autodiff::contrastive(ctx.tape, autodiff::normalize_rows(ctx.tape, in[0].reshape(Shape{Index{5}, Index{3}})), set, 0.2);
+          return autodiff::contrastive(
+              ctx.tape, autodiff::normalize_rows(ctx.tape, in[0].reshape(Shape{Index{5}, Index{3}})), set, 0.2);
         }) == "");
 }
 

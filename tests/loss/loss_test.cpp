@@ -47,7 +47,8 @@ TEST_CASE("reconstruction: both sides learn; values of absent rows do not count"
           double expected = 0;
           for (std::size_t m = 0; m < 2; ++m)
             for (Index i = 0; i < kSize; ++i)
-              expected += w.present[m][i / (kSize / kBatch)] * std::pow(x[m].data()[i] - x[2 + m].data()[i], 2) / (kSize / kBatch);
+              expected +=
+                  w.present[m][i / (kSize / kBatch)] * std::pow(x[m].data()[i] - x[2 + m].data()[i], 2) / (kSize / kBatch);
           CHECK(*y.data() == doctest::Approx(expected).epsilon(1e-12));
           return y;
         }) == "");

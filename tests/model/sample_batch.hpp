@@ -14,12 +14,12 @@ namespace ramer::test {
 struct BatchSpec {
   Index size = 4, persons = 3, segments = 3, labels = 2;
   std::vector<std::string> modalities{"text", "audio", "face"};
-  Index personality = 2;     ///< width; 0: none
-  bool target = true;        ///< without: one person, the whole sample is asked for
-  bool ragged = true;        ///< fewer persons and segments in some samples, and holes
-  double available = 0.7;    ///< chance that a token has a modality
-  double known = 0.7;        ///< chance that a person's personality is known
-  double annotated = 0.8;    ///< chance that a label is annotated
+  Index personality = 2;   ///< width; 0: none
+  bool target = true;      ///< without: one person, the whole sample is asked for
+  bool ragged = true;      ///< fewer persons and segments in some samples, and holes
+  double available = 0.7;  ///< chance that a token has a modality
+  double known = 0.7;      ///< chance that a person's personality is known
+  double annotated = 0.8;  ///< chance that a label is annotated
   std::uint64_t seed = 1;
 
   Index person_count() const { return target ? persons : 1; }
@@ -29,7 +29,8 @@ struct BatchSpec {
 
 inline Schema schema_of(const BatchSpec& spec) {
   Schema s;
-  for (std::size_t m = 0; m < spec.modalities.size(); ++m) s.modalities.push_back({spec.modalities[m], spec.width(m), spec.positions()});
+  for (std::size_t m = 0; m < spec.modalities.size(); ++m)
+    s.modalities.push_back({spec.modalities[m], spec.width(m), spec.positions()});
   for (Index c = 0; c < spec.labels; ++c) s.labels.push_back("label" + std::to_string(c));
   s.personality_width = spec.target ? spec.personality : 0;
   s.personality_positions = s.personality_width > 0 ? spec.positions() : 0;
@@ -42,7 +43,8 @@ inline Batch make_batch(const BatchSpec& spec) {
   std::uint64_t draw = 0;
   const auto chance = [&](double p) { return stream.uniform(draw++, 0) < static_cast<float>(p); };
   const auto up_to = [&](Index n) {
-    return static_cast<std::int32_t>(spec.ragged ? 1 + static_cast<Index>(stream.below(draw++, static_cast<std::uint64_t>(n))) : n);
+    return static_cast<std::int32_t>(
+        spec.ragged ? 1 + static_cast<Index>(stream.below(draw++, static_cast<std::uint64_t>(n))) : n);
   };
   Batch batch;
   batch.size = spec.size;
@@ -57,7 +59,8 @@ inline Batch make_batch(const BatchSpec& spec) {
     const std::int32_t persons = spec.target ? up_to(spec.persons) : 1, segments = up_to(spec.segments);
     batch.persons.push_back(persons);
     batch.segments.push_back(segments);
-    const std::int32_t target_person = static_cast<std::int32_t>(b) % persons, target_segment = static_cast<std::int32_t>(b) % segments;
+    const std::int32_t target_person = static_cast<std::int32_t>(b) % persons,
+                       target_segment = static_cast<std::int32_t>(b) % segments;
     if (spec.target) {
       batch.target_person.push_back(target_person);
       batch.target_segment.push_back(target_segment);
@@ -73,14 +76,16 @@ inline Batch make_batch(const BatchSpec& spec) {
           m.segment.push_back(t);
           m.position.push_back(p * segments + t);
           for (Index d = 0; d < m.width; ++d)
-            m.features.push_back(available ? static_cast<float>(stream.normal(draw++, static_cast<std::uint32_t>(d))) : 0.0f);
+            m.features.push_back(available ? static_cast<float>(stream.normal(draw++, static_cast<std::uint32_t>(d)))
+                                           : 0.0f);
         }
       }
       if (batch.has_personality()) {
         const bool known = chance(spec.known);
         batch.personality_known.push_back(known);
         for (Index d = 0; d < batch.personality_width; ++d)
-          batch.personality.push_back(known ? static_cast<float>(stream.normal(draw++, static_cast<std::uint32_t>(d))) : 0.0f);
+          batch.personality.push_back(known ? static_cast<float>(stream.normal(draw++, static_cast<std::uint32_t>(d)))
+                                            : 0.0f);
       }
     }
     for (auto& m : batch.modalities) m.offsets.push_back(static_cast<std::int32_t>(m.rows()));

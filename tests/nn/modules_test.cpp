@@ -24,7 +24,8 @@ struct TwoSamples {
 };
 
 TEST_CASE("linear") {
-  for (const auto act : {backend::Activation::None, backend::Activation::Tanh, backend::Activation::Gelu, backend::Activation::Sigmoid}) {
+  for (const auto act :
+       {backend::Activation::None, backend::Activation::Tanh, backend::Activation::Gelu, backend::Activation::Sigmoid}) {
     nn::Linear<E> module(3, 2);
     CHECK(nn::check_module(module, {nn::check_values(12)},
                            [&](auto& ctx, const auto& in) { return module(ctx, matrix(4, 3)(in[0]), act); }) == "");
@@ -58,8 +59,8 @@ TEST_CASE("self-attention, feed-forward, and the layer of both, with dropout and
     options.training = training;
     const auto check = [&](auto module) {
       return nn::check_module(
-          module, {nn::check_values(20)}, [&](auto& ctx, const auto& in) { return module(ctx, matrix(5, 4)(in[0]), data.rows()); },
-          options);
+          module, {nn::check_values(20)},
+          [&](auto& ctx, const auto& in) { return module(ctx, matrix(5, 4)(in[0]), data.rows()); }, options);
     };
     CHECK(check(nn::SelfAttention<E>(4, 2, 0.3)) == "");
     CHECK(check(nn::FeedForward<E>(4, 3, 0.3)) == "");
@@ -73,8 +74,8 @@ TEST_CASE("heads must divide the width") {
 }
 
 /// The output of a layer for one sample of three tokens at logical places (sample, 0 ... 2), among `before` other tokens.
-std::vector<double> layer_output(nn::TransformerLayer<E>& layer, Index before, std::uint64_t sample, std::uint64_t seed, std::uint64_t step,
-                                 bool training = true) {
+std::vector<double> layer_output(nn::TransformerLayer<E>& layer, Index before, std::uint64_t sample, std::uint64_t seed,
+                                 std::uint64_t step, bool training = true) {
   backend::Reference backend;
   autodiff::Workspace<HostMemory> workspace;
   E::Tape tape(backend, workspace, false);
@@ -95,10 +96,10 @@ TEST_CASE("dropout draws by logical place, seed and step, whatever else is in th
   backend::Reference backend;
   nn::register_parameters<E>(layer, backend, 3);
   const auto base = layer_output(layer, 0, 2, 1, 1);
-  CHECK(layer_output(layer, 4, 2, 1, 1) == base);   // other rows before it
-  CHECK(layer_output(layer, 0, 3, 1, 1) != base);   // another sample
-  CHECK(layer_output(layer, 0, 2, 2, 1) != base);   // another seed
-  CHECK(layer_output(layer, 0, 2, 1, 2) != base);   // another step
+  CHECK(layer_output(layer, 4, 2, 1, 1) == base);  // other rows before it
+  CHECK(layer_output(layer, 0, 3, 1, 1) != base);  // another sample
+  CHECK(layer_output(layer, 0, 2, 2, 1) != base);  // another seed
+  CHECK(layer_output(layer, 0, 2, 1, 2) != base);  // another step
   const auto still = layer_output(layer, 0, 2, 1, 1, false);
   CHECK(still != base);
   CHECK(layer_output(layer, 0, 3, 2, 2, false) == still);  // at evaluation nothing is drawn

@@ -21,10 +21,12 @@ TEST_CASE("subspace map and discriminator, with dropout and without") {
     options.training = training;
     projection::SubspaceMap<E> map(kWidth, 0.3);
     CHECK(nn::check_module(
-              map, {nn::check_values(kRows * kWidth)}, [&](auto& ctx, const auto& in) { return map(ctx, matrix(in[0]), 2); }, options) == "");
+              map, {nn::check_values(kRows * kWidth)}, [&](auto& ctx, const auto& in) { return map(ctx, matrix(in[0]), 2); },
+              options) == "");
     projection::Discriminator<E> d(kWidth, kModalities, 0.3);
     CHECK(nn::check_module(
-              d, {nn::check_values(kRows * kWidth)}, [&](auto& ctx, const auto& in) { return d(ctx, matrix(in[0]), 1); }, options) == "");
+              d, {nn::check_values(kRows * kWidth)}, [&](auto& ctx, const auto& in) { return d(ctx, matrix(in[0]), 1); },
+              options) == "");
   }
 }
 
@@ -103,7 +105,8 @@ struct Game {
     projection::AdversaryConfig config;
     config.reversal = reversal;
     const std::span<const Var2> all(leaves);
-    const auto t = Policy::template terms<E>(ctx, config, d, phase, all.first(kModalities), all.last(kModalities), weights.rows());
+    const auto t =
+        Policy::template terms<E>(ctx, config, d, phase, all.first(kModalities), all.last(kModalities), weights.rows());
     std::vector<E::Tape::Seed> seeds;
     const auto add = [&](nn::Var<E, 0> term, double weight, Which alone) {
       if (term.valid() && (which == Which::Objective || which == alone)) seeds.push_back({term, weight});
@@ -136,17 +139,20 @@ TEST_CASE("the terms' derivatives: a reversal of strength -1 is none") {
   projection::AdversaryConfig config;
   config.reversal = -1;
   std::vector<std::vector<double>> inputs;
-  for (Index i = 0; i < 2 * kModalities; ++i) inputs.push_back(nn::check_values(kRows * kWidth, static_cast<std::uint64_t>(i)));
+  for (Index i = 0; i < 2 * kModalities; ++i)
+    inputs.push_back(nn::check_values(kRows * kWidth, static_cast<std::uint64_t>(i)));
   const auto check = [&](auto& module, auto policy, auto choose) {
     return nn::check_module(module, inputs, [&](auto& ctx, const auto& in) {
       std::vector<Var2> leaves;
       for (const auto& x : in) leaves.push_back(matrix(x));
       const std::span<const Var2> all(leaves);
-      return choose(ctx, decltype(policy)::template terms<E>(ctx, config, d, 0, all.first(kModalities), all.last(kModalities), weights.rows()));
+      return choose(ctx, decltype(policy)::template terms<E>(ctx, config, d, 0, all.first(kModalities),
+                                                             all.last(kModalities), weights.rows()));
     });
   };
-  CHECK(check(d, projection::GradientReversal{},
-              [](auto& ctx, const auto& t) { return autodiff::add(ctx.tape, t.commonality, autodiff::scale(ctx.tape, t.specificity, 0.7)); }) == "");
+  CHECK(check(d, projection::GradientReversal{}, [](auto& ctx, const auto& t) {
+          return autodiff::add(ctx.tape, t.commonality, autodiff::scale(ctx.tape, t.specificity, 0.7));
+        }) == "");
   Nothing nobody;  // the discriminator is frozen while it is confused
   CHECK(check(nobody, projection::Confusion{}, [](auto&, const auto& t) { return t.confusion; }) == "");
 }

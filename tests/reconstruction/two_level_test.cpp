@@ -27,12 +27,14 @@ TEST_CASE("one map g serves both levels, and learns from both") {
   reconstruction::Config config;
   config.latent = 3;
   reconstruction::Branch<reconstruction::TwoLevel, E> branch(kHidden, 2, config);
-  CHECK(nn::check_module(branch, {nn::check_values(kRows * kHidden), nn::check_values(kRows * kHidden, 2)}, [&](auto& ctx, const auto& in) {
-          const Var2 first[] = {matrix(in[0]), branch.codec.decode(ctx, branch.codec.encode(ctx, matrix(in[1])))};
-          const Var2 beta = branch.cross(ctx, std::span<const Var2>(first));
-          const Var2 second[] = {beta, beta};
-          return branch.cross(ctx, std::span<const Var2>(second));
-        }) == "");
+  CHECK(
+      nn::check_module(
+          branch, {nn::check_values(kRows * kHidden), nn::check_values(kRows * kHidden, 2)}, [&](auto& ctx, const auto& in) {
+            const Var2 first[] = {matrix(in[0]), branch.codec.decode(ctx, branch.codec.encode(ctx, matrix(in[1])))};
+            const Var2 beta = branch.cross(ctx, std::span<const Var2>(first));
+            const Var2 second[] = {beta, beta};
+            return branch.cross(ctx, std::span<const Var2>(second));
+          }) == "");
 }
 
 template <class Policy>

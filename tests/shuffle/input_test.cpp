@@ -25,7 +25,8 @@ std::string check(bool with_c, bool with_s) {
   return nn::check_module(nobody, inputs, [&](auto& ctx, const auto& in) {
     std::vector<Var2> x;
     for (const auto& v : in) x.push_back(v.reshape(Shape{Index{2}, Index{2}}));
-    const std::span<const Var2> all(x), c = with_c ? all.subspan(0, 2) : all.first(0), s = with_s ? all.subspan(2, 2) : all.first(0);
+    const std::span<const Var2> all(x), c = with_c ? all.subspan(0, 2) : all.first(0),
+                                        s = with_s ? all.subspan(2, 2) : all.first(0);
     auto f = ctx.tape.template list<Var2>(Input::slots(2));
     Input::template fill<E>(ctx, c, s, all.subspan(4, 2), f);
     for (std::size_t k = 0; k < f.size(); ++k) {  // against the definition

@@ -27,9 +27,9 @@ TEST_CASE("riffle: examples") {
   CHECK(riffled(4, 2, 1, 1) == List{2, 0, 3, 1});
   CHECK(riffled(3, 3, 1, 1) == List{1, 2, 0});
   CHECK(riffled(64, 4, 3) == riffled(64, 4, 0));
-  CHECK(riffled(7, 3, 1) == List{0, 2, 4, 6, 1, 3, 5});        // width 2: stacks [01] [23] [45] [6]
-  CHECK(riffled(7, 3, 1, 3) == List{6, 0, 2, 4, 1, 3, 5});     // the sweep starts at the short one
-  CHECK(riffled(7, 3, 2) == List{0, 4, 1, 5, 2, 6, 3});        // stacks of the same width are cut anew
+  CHECK(riffled(7, 3, 1) == List{0, 2, 4, 6, 1, 3, 5});     // width 2: stacks [01] [23] [45] [6]
+  CHECK(riffled(7, 3, 1, 3) == List{6, 0, 2, 4, 1, 3, 5});  // the sweep starts at the short one
+  CHECK(riffled(7, 3, 2) == List{0, 4, 1, 5, 2, 6, 3});     // stacks of the same width are cut anew
   CHECK(shuffle::stack_count(7, 3) == 4);
 }
 
@@ -102,8 +102,8 @@ struct Cells {
   }
 };
 
-TEST_CASE_TEMPLATE("sequential gather: every slot is used exactly once, and its label travels with it", Policy, shuffle::Stack,
-                   shuffle::PlainStack, shuffle::Reversal, shuffle::Identity, shuffle::Random) {
+TEST_CASE_TEMPLATE("sequential gather: every slot is used exactly once, and its label travels with it", Policy,
+                   shuffle::Stack, shuffle::PlainStack, shuffle::Reversal, shuffle::Identity, shuffle::Random) {
   for (const auto& [b, m, c] : {std::array<Index, 3>{1, 3, 2}, {2, 3, 6}, {3, 1, 2}, {8, 2, 1}, {9, 4, 14}, {7, 3, 3}}) {
     for (const Index rounds : {1, 2}) {
       shuffle::Config config;
@@ -193,9 +193,10 @@ TEST_CASE("random: uniform permutations, new ones at each step, the same from th
   };
   CHECK(samples.size() == 24);
   CHECK(modalities.size() == 6);
-  CHECK(chi_square(samples, steps * 6, 24) < 49.7);     // p = 0.001
+  CHECK(chi_square(samples, steps * 6, 24) < 49.7);  // p = 0.001
   CHECK(chi_square(modalities, steps * 8, 6) < 20.5);
-  const auto one = plan_of<shuffle::Random>(config, 4, 3, 2, y, mask, 9), same = plan_of<shuffle::Random>(config, 4, 3, 2, y, mask, 9);
+  const auto one = plan_of<shuffle::Random>(config, 4, 3, 2, y, mask, 9),
+             same = plan_of<shuffle::Random>(config, 4, 3, 2, y, mask, 9);
   const auto next = plan_of<shuffle::Random>(config, 4, 3, 2, y, mask, 10);
   CHECK(one.rows.index == same.rows.index);
   CHECK(one.rows.index != next.rows.index);

@@ -3,12 +3,12 @@
 //   MyModule<nn::CheckEngine> module(...);
 //   nn::CheckOptions options;                                       // dropout is on: draws depend on seed and step alone
 //   const std::string trouble = nn::check_module(                   // empty: all is well
-//       module, {nn::check_values(6)}, [&](auto& ctx, const auto& in) { return module(ctx, in[0].reshape(Shape{Index{2}, Index{3}})); },
-//       options);
+//       module, {nn::check_values(6)}, [&](auto& ctx, const auto& in) { return module(ctx, in[0].reshape(Shape{Index{2},
+//       Index{3}})); }, options);
 //
 // The output may have any rank: it is paired with a random cotangent. Everything is run through twice, once with gradients
-// pre-filled with NaN (what must be overwritten is overwritten) and once with gradients started at random numbers (what must be
-// accumulated is accumulated).
+// pre-filled with NaN (what must be overwritten is overwritten) and once with gradients started at random numbers (what must
+// be accumulated is accumulated).
 #pragma once
 
 #include <cmath>
@@ -58,8 +58,8 @@ class ModuleCheck {
  public:
   using InputVar = Var<E, 1>;
 
-  ModuleCheck(typename E::Backend backend, Forward& forward, const CheckOptions& options, std::vector<Parameter<E>*> parameters,
-              std::vector<std::vector<double>>& inputs)
+  ModuleCheck(typename E::Backend backend, Forward& forward, const CheckOptions& options,
+              std::vector<Parameter<E>*> parameters, std::vector<std::vector<double>>& inputs)
       : backend_(std::move(backend)), forward_(forward), options_(options), inputs_(inputs), slots_(inputs.size()) {
     std::vector<Index> sizes;
     for (const auto* p : parameters) sizes.push_back(p->size());
@@ -91,8 +91,8 @@ class ModuleCheck {
         if (std::abs(analytic - numeric) <= options_.tolerance * (1 + std::abs(numeric))) continue;
         std::ostringstream trouble;
         trouble.precision(9);
-        trouble << t.name << " element " << j << (accumulate ? " (accumulating)" : "") << ": analytic " << analytic << ", numeric "
-                << numeric;
+        trouble << t.name << " element " << j << (accumulate ? " (accumulating)" : "") << ": analytic " << analytic
+                << ", numeric " << numeric;
         return trouble.str();
       }
     }
@@ -150,12 +150,12 @@ class ModuleCheck {
 }  // namespace detail
 
 /// Registers the module (names, numbers, dropout streams, start values plus `spread`) and checks the derivatives of
-/// forward(ctx, inputs) with respect to every input and parameter; `inputs` are variables of rank 1, to be reshaped. A tensor that
-/// no adjoint reaches must have no influence. Parameters keep the values they were checked at.
+/// forward(ctx, inputs) with respect to every input and parameter; `inputs` are variables of rank 1, to be reshaped. A
+/// tensor that no adjoint reaches must have no influence. Parameters keep the values they were checked at.
 /// @return an empty string if all derivatives agree, else a sentence that names the first that does not
 template <class E = CheckEngine, class Module, class Forward>
-std::string check_module(Module& module, std::vector<std::vector<double>> inputs, Forward forward, const CheckOptions& options = {},
-                         typename E::Backend backend = {}) {
+std::string check_module(Module& module, std::vector<std::vector<double>> inputs, Forward forward,
+                         const CheckOptions& options = {}, typename E::Backend backend = {}) {
   static_assert(std::is_same_v<typename E::Real, double>, "derivatives are checked in double precision");
   static_assert(E::Memory::host, "modules are checked in host memory");
   const auto parameters = register_parameters<E>(module, backend, options.seed);
