@@ -83,7 +83,8 @@ template <class A, class B>
 bool same_parameters(A& a, B& b) {
   bool same = a.parameters().size() == b.parameters().size();
   for (std::size_t i = 0; same && i < a.parameters().size(); ++i) {
-    const auto &p = *a.parameters()[i], &q = *b.parameters()[i];
+    const auto& p = *a.parameters()[i];
+    const auto& q = *b.parameters()[i];
     same = p.name == q.name && p.extents == q.extents;
     for (Index k = 0; same && k < p.size(); ++k) same = static_cast<double>(p.value(k)) == static_cast<double>(q.value(k));
   }

@@ -1,6 +1,7 @@
 // Scores and metrics of a model on samples of a data set.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <optional>

@@ -1,7 +1,9 @@
 // What a run writes down of each epoch. Nothing here depends on the clock: the same run gives the same bytes.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <optional>
 #include <string>

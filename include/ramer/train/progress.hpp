@@ -1,6 +1,7 @@
 // Shows how a run goes on, on a stream of the caller's: a bar that moves on a terminal, plain lines elsewhere.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>

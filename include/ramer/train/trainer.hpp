@@ -8,8 +8,11 @@
 // `resume` goes on from, to the same bytes that an undisturbed run ends with.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>

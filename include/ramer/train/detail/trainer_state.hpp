@@ -3,6 +3,8 @@
 
 #include <array>
 
+#include "ramer/train/trainer.hpp"
+
 namespace ramer::train {
 
 namespace detail {
