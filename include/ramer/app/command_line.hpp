@@ -51,11 +51,19 @@ class HelpFormat : public CLI::Formatter {
     }
     return text + '\n';
   }
+  std::string make_usage(const CLI::App* app, std::string name) const override {
+    const bool top = app->get_parent() == nullptr;
+    std::string text = "Usage: ramer " + (top ? std::string("COMMAND") : app->get_name());
+    for (const CLI::Option* option : app->get_options())
+      if (option->get_positional()) text += " [" + option->get_type_name() + "]";
+    (void)name;
+    return text + " [OPTION...]\n\n";
+  }
   /// Names a value where there is one, and nothing else.
   std::string make_option_opts(const CLI::Option* option) const override {
     std::string text;
     if (option->get_expected_max() != 0 && option->get_items_expected_max() != 0 && !option->get_type_name().empty())
-      text = " " + option->get_type_name();
+      text = " " + option->get_type_name().substr(0, option->get_type_name().find(':'));  // without what a check adds
     if (option->get_required()) text += " (needed)";
     return text;
   }
@@ -80,7 +88,8 @@ inline void add_part(CLI::App& app, Options& o) {
   app.add_option("--batch", o.batch, "Samples at a time; changes nothing but speed and memory")->type_name("N");
   app.add_option("--drop", o.drop,
                  "Make a modality go missing: NAME, or NAME=RATE for a part of its tokens. NAME 'any' means each. Repeatable")
-      ->type_name("NAME[=RATE]");
+      ->type_name("NAME[=RATE]")
+      ->allow_extra_args(false);
   app.add_option("--drop-role", o.drop_role, "Whose tokens --drop takes: everyone, target or others")
       ->type_name("ROLE")
       ->check(CLI::IsMember({"everyone", "target", "others"}));
@@ -115,14 +124,14 @@ inline Parsed parse_command_line(int argc, const char* const* argv, const std::v
       ->type_name("FILE");
   train.add_option("--set", o.set, "One setting, over preset and file, such as model.encoder.hidden=64. Repeatable")
       ->type_name("KEY=VALUE")
-      ->expected(1);
+      ->allow_extra_args(false);
   train.add_option("--epochs", o.epochs, "Passes over the training data (train.epochs)")->type_name("N");
   train.add_option("--batch", o.batch, "Samples of a batch (train.batch)")->type_name("N");
   train.add_option("--seed", o.seed, "Seed of everything that is drawn (train.seed)")->type_name("N");
   train.add_option("--view", o.view, "What is shown of several people: persons, target or all (train.view)")
       ->type_name("NAME")
       ->check(CLI::IsMember({"persons", "target", "all"}));
-  train.add_option("--modalities", o.modalities, "Train on these alone, in this order. Default: all")->type_name("A,B,...")->delimiter(',');
+  train.add_option("--modalities", o.modalities, "Train on these alone, in this order. Default: all")->type_name("A,B,...")->delimiter(',')->allow_extra_args(false);
   train.add_option("--fold", o.fold, "Fold K of N instead of the file's split: K tests, K + 1 validates. Keeps groups together")
       ->type_name("K/N");
   detail::add_threads(train, o);
@@ -155,10 +164,10 @@ inline Parsed parse_command_line(int argc, const char* const* argv, const std::v
   synth.add_option("--samples", o.samples, "Number of samples (samples)")->type_name("N");
   synth.add_option("--seed", o.seed, "Seed of everything that is drawn (seed)")->type_name("N");
   synth.add_flag("--linear", o.linear_setting, "The setting in which a linear model of the target's features is right (linear)");
-  synth.add_option("--set", o.set, "One setting of the generator, such as missing=0.2. Repeatable")->type_name("KEY=VALUE")->expected(1);
+  synth.add_option("--set", o.set, "One setting of the generator, such as missing=0.2. Repeatable")->type_name("KEY=VALUE")->allow_extra_args(false);
   synth.add_flag("--help-options", o.help_options, "List every setting of the generator with its default");
 
-  for (CLI::App* command : {&train, &evaluate, &predict, &info, &synth}) command->set_help_flag("-h,--help", "Print this text");
+  for (CLI::App* command : {&train, &evaluate, &predict, &info, &synth}) command->footer("")->set_help_flag("-h,--help", "Print this text");
 
   const auto mistake = [&](const std::string& what) {
     std::string line = what.substr(0, what.find('\n'));

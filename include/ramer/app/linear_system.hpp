@@ -175,7 +175,7 @@ inline TrainOutcome train_linear(const TrainJob& job) {
   auto system = std::make_unique<LinearSystem>(schema, job.config.view, baseline::LinearClassifier{});
   job.ready(*system);
   TrainOutcome outcome;
-  outcome.result.model = job.folder / "model.safetensors";
+  if (!job.folder.empty()) outcome.result.model = job.folder / "model.safetensors";
   const auto& stop = job.callbacks.stop_requested;
   train::RunRecord run;
   for (std::size_t k = 0; k < candidates.size(); ++k) {
@@ -218,7 +218,7 @@ inline TrainOutcome train_linear(const TrainJob& job) {
     if (job.callbacks.on_epoch)
       job.callbacks.on_epoch({static_cast<Index>(candidates.size()), outcome.result.history.back(), took.count()});
   }
-  if (outcome.result.ending == train::Ending::Finished) {
+  if (outcome.result.ending == train::Ending::Finished && !job.folder.empty()) {
     std::filesystem::remove(train::detail::RunFolder(job.folder).state());  // of another recipe's run in this folder
     save_linear(outcome.result.model, *system, run, job.model);
     train::write_history(job.folder / "history.jsonl", outcome.result.history);

@@ -88,7 +88,12 @@ inline int train_command(Options options, const std::vector<Kind>& kinds, std::o
   job.callbacks = train::show_progress(out, progress);
   job.callbacks.stop_requested = [&] { return interrupt.requested(); };
   job.callbacks.on_end = {};
+  // A run that is gone on with keeps its settings until they have proved to fit it.
+  const auto remember = [&] {
+    detail::save_settings(folder, settings, options.data, !parts.fold.empty() ? parts.fold : options.fold, options.modalities);
+  };
   job.callbacks.on_epoch = [&, show = job.callbacks.on_epoch](const train::EpochEvent& event) {
+    if (job.resume) remember();
     if (kind.resumable && event.record.selected) note_trained_on(folder / "model.safetensors", record);
     show(event);
   };
@@ -99,8 +104,7 @@ inline int train_command(Options options, const std::vector<Kind>& kinds, std::o
     if (dataset.straddling_groups() > 0 && parts.fold.empty())
       out << "note: " << dataset.straddling_groups() << " groups have samples in more than one part of the file's split\n";
     out << std::flush;
-    detail::save_settings(folder, settings, options.data, parts.fold == "" && !options.fold.empty() ? options.fold : parts.fold,
-                          options.modalities);
+    if (!job.resume) remember();
   };
 
   TrainOutcome outcome = kind.train(job);

@@ -1,0 +1,99 @@
+// Runs the harness inside the test program, on small recipes.
+#pragma once
+
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "ramer/app.hpp"
+#include "ramer/model/early_fusion.hpp"
+
+namespace ramer::test {
+
+/// Step of training at which the recipe `raising` sends this process SIGINT, as Ctrl-C does; -1: never.
+inline std::int64_t raise_at = -1;
+
+namespace raising {
+struct Wiring : wiring::EarlyFusion {
+  template <class Recipe, class E>
+  class Module : public wiring::EarlyFusion::Module<Recipe, E> {
+   public:
+    using Base = wiring::EarlyFusion::Module<Recipe, E>;
+    using Base::Base;
+
+    Outputs<E> forward(nn::Context<E>& ctx, const Batch& batch, const typename wiring::EarlyFusion::Plan& plan,
+                       const typename Base::State& state, int phase) const {
+      if (ctx.training && static_cast<std::int64_t>(ctx.step) == raise_at) std::raise(SIGINT);
+      return Base::forward(ctx, batch, plan, state, phase);
+    }
+  };
+};
+}  // namespace raising
+
+struct Raising {
+  static constexpr const char* name = "raising";
+  using Wiring = raising::Wiring;
+};
+
+/// What a call of the program left behind.
+struct Call {
+  int code = 0;
+  std::string out, err;
+
+  /// One line, that begins with the program's name.
+  bool one_line() const { return err.starts_with("ramer: ") && err.ends_with('\n') && err.find('\n') + 1 == err.size(); }
+};
+
+inline const std::vector<app::Kind>& kinds() {
+  static const std::vector<app::Kind> list{app::make_kind<Raising>(), app::linear_kind()};
+  return list;
+}
+
+inline Call call(const std::vector<std::string>& arguments) {
+  std::vector<const char*> argv{"ramer"};
+  for (const std::string& a : arguments) argv.push_back(a.c_str());
+  std::ostringstream out, err;
+  Call result;
+  result.code = app::run(static_cast<int>(argv.size()), argv.data(), kinds(), out, err);
+  result.out = out.str();
+  result.err = err.str();
+  return result;
+}
+
+/// A folder that goes with the test.
+class Folder {
+ public:
+  Folder() {
+    static int number = 0;
+    path_ = std::filesystem::temp_directory_path() / ("ramer-app-" + std::to_string(::getpid()) + "-" + std::to_string(number++));
+    std::filesystem::create_directories(path_);
+  }
+  ~Folder() { std::filesystem::remove_all(path_); }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+inline std::string bytes_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+/// A small data set file with a split and groups.
+inline std::string small_data(const Folder& folder, const std::string& name = "data.safetensors") {
+  const std::string path = folder / name;
+  const Call made = call({"synth", "--out", path, "--samples", "120", "--seed", "3", "--set", "widths=12,12,12", "--set", "group_size=4"});
+  if (made.code != 0) throw std::runtime_error(made.err);
+  return path;
+}
+
+}  // namespace ramer::test
