@@ -146,6 +146,19 @@ TEST_CASE("token plan of a sample by hand") {
   CHECK(plan.target_mask == std::vector<std::uint8_t>{0, 0});
 }
 
+TEST_CASE("a token's logical row for dropout is its sample and its position, whatever is packed around it") {
+  const Batch batch = a_batch();
+  for (std::size_t m = 0; m < batch.modalities.size(); ++m) {
+    const auto plan = plan_of(batch, m, encoder::TargetTime::All);
+    for (std::size_t b = 0; b < static_cast<std::size_t>(batch.size); ++b) {
+      for (auto r = static_cast<std::size_t>(plan.offsets[b]); r < static_cast<std::size_t>(plan.offsets[b + 1]); ++r) {
+        CHECK(plan.row_key[r] >> 32 == b);
+        CHECK((plan.row_key[r] & 0xFFFFFFFFu) == static_cast<std::uint64_t>(batch.modalities[m].position[r]));
+      }
+    }
+  }
+}
+
 TEST_CASE("a position outside the table is refused, with modality, sample, position and table") {
   const Batch batch = by_hand();
   encoder::TokenPlan plan;
