@@ -7,6 +7,20 @@
 #include "backend/problems.hpp"
 #include "ramer/backend/cpu.hpp"
 
+// TBB is not built for ThreadSanitizer, which then cannot see how TBB hands its own task objects from thread to thread.
+// Races on those are left out by the functions of TBB that touch them, none of which calls a kernel.
+#if defined(__SANITIZE_THREAD__)
+extern "C" __attribute__((weak)) const char* __tsan_default_options() { return "history_size=7"; }
+extern "C" __attribute__((weak)) const char* __tsan_default_suppressions() {
+  return "race_top:tbb::detail\n"
+         "race:tbb::detail::d1::node\n"
+         "race:tbb::detail::d1::tree_node\n"
+         "race:tbb::detail::d1::fold_tree\n"
+         "race:tbb::detail::d1::wait_context\n"
+         "race:tbb::detail::d1::small_object_allocator\n";
+}
+#endif
+
 namespace {
 
 using namespace ramer;

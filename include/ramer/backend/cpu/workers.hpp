@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <mutex>
@@ -9,14 +10,41 @@
 #include <utility>
 #include <vector>
 
-#include <oneapi/tbb/blocked_range.h>
 #include <oneapi/tbb/global_control.h>
 #include <oneapi/tbb/parallel_for.h>
+#include <oneapi/tbb/partitioner.h>
 #include <oneapi/tbb/task_arena.h>
 
 #include "ramer/core/tensor.hpp"
 
+#if defined(__SANITIZE_THREAD__)
+#define RAMER_CPU_RACE_DETECTOR 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define RAMER_CPU_RACE_DETECTOR 1
+#endif
+#endif
+#if defined(RAMER_CPU_RACE_DETECTOR)
+#include <sanitizer/tsan_interface.h>
+#endif
+
 namespace ramer::backend::cpu {
+
+namespace detail {
+// TBB orders memory between the caller and its tasks. A race detector that does not see into the TBB library is told so
+// here; in other builds these are nothing.
+inline constexpr int kStart = 0;
+inline void publish([[maybe_unused]] const void* what) {
+#if defined(RAMER_CPU_RACE_DETECTOR)
+  __tsan_release(const_cast<void*>(what));
+#endif
+}
+inline void receive([[maybe_unused]] const void* what) {
+#if defined(RAMER_CPU_RACE_DETECTOR)
+  __tsan_acquire(const_cast<void*>(what));
+#endif
+}
+}  // namespace detail
 
 /// Memory that only grows.
 class Buffer {
@@ -70,14 +98,18 @@ class Workers {
     Buffer shared;
     std::vector<Buffer> slots;
   };
+  struct Release {
+    std::atomic_flag& flag;
+    ~Release() { flag.clear(std::memory_order_release); }
+  };
 
  public:
   explicit Workers(int threads)
       : threads_(threads > 0 ? threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()))) {
     // TBB prints a warning when an arena asks for more threads than the process allows.
     const auto allowed = tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
-    const int running = std::min(threads_, static_cast<int>(allowed));
-    if (running > 1) arena_ = std::make_unique<tbb::task_arena>(running);
+    running_ = std::min(threads_, static_cast<int>(allowed));
+    if (running_ > 1) arena_ = std::make_unique<tbb::task_arena>(running_);
   }
   int threads() const { return threads_; }
 
@@ -124,18 +156,25 @@ class Workers {
   }
 
   /// f(block, slot) for every block; blocks run in any order, slot names the scratch block of the thread that runs it.
+  /// Where another host thread has the arena, this one does its work alone: the bits are the same, and neither waits.
   template <class F>
   void run(Index blocks, const F& f) {
-    if (!arena_ || blocks <= 1) {
+    if (!arena_ || blocks <= 1 || busy_.test_and_set(std::memory_order_acquire)) {
       for (Index i = 0; i < blocks; ++i) f(i, 0);
       return;
     }
-    arena_->execute([&] {
-      tbb::parallel_for(tbb::blocked_range<Index>(0, blocks), [&](const tbb::blocked_range<Index>& range) {
-        const int slot = tbb::this_task_arena::current_thread_index();
-        for (Index i = range.begin(); i != range.end(); ++i) f(i, slot);
-      });
-    });
+    const Release release{busy_};
+    std::atomic<Index> next{0};  // every thread takes the next block until none is left
+    const auto body = [&](int) {
+      detail::receive(&detail::kStart);
+      const int slot = tbb::this_task_arena::current_thread_index();
+      for (Index i; (i = next.fetch_add(1, std::memory_order_relaxed)) < blocks;) f(i, slot);
+      detail::publish(&next);
+    };
+    const auto all = [&] { tbb::parallel_for(0, running_, body, tbb::simple_partitioner()); };
+    detail::publish(&detail::kStart);
+    arena_->execute(all);
+    detail::receive(&next);
   }
 
  private:
@@ -144,8 +183,9 @@ class Workers {
     free_.push_back(std::move(set));
   }
 
-  int threads_;
+  int threads_, running_ = 1;
   std::unique_ptr<tbb::task_arena> arena_;
+  std::atomic_flag busy_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Set>> free_;
   std::size_t sets_ = 0, most_shared_ = 0, most_slot_ = 0;
