@@ -152,7 +152,7 @@ TEST_CASE("a token's logical row for dropout is its sample and its position, wha
     const auto plan = plan_of(batch, m, encoder::TargetTime::All);
     for (std::size_t b = 0; b < static_cast<std::size_t>(batch.size); ++b) {
       for (auto r = static_cast<std::size_t>(plan.offsets[b]); r < static_cast<std::size_t>(plan.offsets[b + 1]); ++r) {
-        CHECK(plan.row_key[r] >> 32 == b);
+        CHECK((plan.row_key[r] >> 32) == b);
         CHECK((plan.row_key[r] & 0xFFFFFFFFu) == static_cast<std::uint64_t>(batch.modalities[m].position[r]));
       }
     }

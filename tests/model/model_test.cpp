@@ -176,6 +176,34 @@ TEST_CASE("every tapped value of a sample is the same alone and among others") {
   }
 }
 
+TEST_CASE("no observation, no specificity; commonality comes from the reconstruction") {
+  test::BatchSpec spec;
+  spec.size = 8, spec.available = 0.4;
+  const Batch batch = test::make_batch(spec);
+  for (const Missing missing : kMissing) {
+    TestModel model(test::schema_of(spec), small(TargetTime::Marked, missing), backend::Reference{});
+    stir(model);
+    const auto values = taps(model, batch);
+    Index absent = 0;
+    for (std::size_t k = 0; k < batch.modalities.size(); ++k) {
+      const auto& m = batch.modalities[k];
+      for (std::size_t b = 0; b < 8; ++b) {
+        bool observed = false;
+        for (auto r = static_cast<std::size_t>(m.offsets[b]); r < static_cast<std::size_t>(m.offsets[b + 1]); ++r)
+          observed = observed || (m.available[r] && m.person[r] == batch.target_person[b]);
+        absent += !observed;
+        for (const char* name : {"S.", "C."}) {
+          const auto& x = values.at(name + std::to_string(k));
+          const auto begin = x.begin() + static_cast<std::ptrdiff_t>(b * 8), end = begin + 8;  // 2 labels of 4
+          const bool zero = std::all_of(begin, end, [](double v) { return v == 0; });
+          CHECK(zero == (name[0] == 'S' && !observed && missing == Missing::PresentOnly));
+        }
+      }
+    }
+    CHECK(absent > 2);
+  }
+}
+
 TEST_CASE("modalities are matched by name: their order in the batch carries no meaning, and others are ignored") {
   test::BatchSpec spec;
   const Batch batch = test::make_batch(spec);
