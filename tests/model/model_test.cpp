@@ -310,6 +310,19 @@ TEST_CASE("the target's time matters where it is marked, and only there") {
   }
 }
 
+TEST_CASE("personality that is switched off is neither learned from nor looked at") {
+  test::BatchSpec spec;
+  Batch batch = test::make_batch(spec);
+  auto config = small();
+  config.personality = false;
+  TestModel model(test::schema_of(spec), config, backend::Reference{});
+  stir(model);
+  for (const auto* p : model.parameters()) CHECK_FALSE(p->name.starts_with("personality"));
+  const auto before = scores(model, batch);
+  for (float& x : batch.personality) x += 1.0f;
+  CHECK(scores(model, batch) == before);
+}
+
 TEST_CASE("a model of whole samples does not look at a target") {
   test::BatchSpec spec;
   const Batch batch = test::make_batch(spec);

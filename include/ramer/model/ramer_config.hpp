@@ -21,6 +21,7 @@ struct RamerConfig {
   typename Recipe::Shuffle::Config shuffle;
   loss::Weights weights;
   double common_semantic_dropout = 0.1;
+  bool personality = true;
   encoder::TargetTime target_time = encoder::TargetTime::Marked;
   encoder::Missing missing = encoder::Missing::PresentOnly;
   double threshold = 0.25;
@@ -36,6 +37,7 @@ struct RamerConfig {
     field("shuffle", self.shuffle, "stack shuffle");
     field("weights", self.weights, "weights of the objective");
     field("common_semantic_dropout", self.common_semantic_dropout, "dropout on the logits of the common-semantic head");
+    field("personality", self.personality, "whether known personality is used; with few people it can single them out");
     field("target_time", self.target_time, "how the asked-about moment is shown: all, marked, segment; used where a target is given");
     field("missing", self.missing, "how a missing modality counts in the losses: present_only or all");
     field("threshold", self.threshold, "a label is predicted when its score is above");

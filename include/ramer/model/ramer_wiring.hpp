@@ -101,10 +101,15 @@ struct Ramer {
     static constexpr Index levels = 1 + (has_beta ? 1 : 0) + (has_gamma ? 1 : 0);
     static constexpr int phases = Recipe::Adversary::phases;
 
-    Module(const Schema& schema, const Config& config)
-        : schema_(schema), config_(config), hidden_(config.encoder.hidden), slots_(Recipe::ShuffleInput::slots(schema.modality_count())) {
+    Module(const Schema& given, const Config& config)
+        : schema_(without_personality(given, !config.personality)),
+          config_(config),
+          hidden_(config.encoder.hidden),
+          slots_(Recipe::ShuffleInput::slots(given.modality_count())) {
+      const Schema& schema = schema_;
       const Index m_count = schema.modality_count(), c = schema.label_count();
-      require<ConfigError>(m_count > 0 && c > 0, "a model needs modalities and labels; the schema has ", m_count, " and ", c);
+      require<ConfigError>(m_count > 0 && c > 0, "a model needs modalities and labels; the schema has ", m_count, " and ",
+                           c);
       const bool marked = schema.has_target && config.target_time == encoder::TargetTime::Marked;
       auxiliary_ = Recipe::Auxiliary::enabled && schema.has_target;
       for (Index m = 0; m < m_count; ++m) {
@@ -119,9 +124,10 @@ struct Ramer {
         }
       }
       if (auxiliary_ && schema.personality_width > 0) {
-        const Index layers = config.encoder.personality_layers > 0 ? config.encoder.personality_layers
-                                                                   : config.encoder.layers_of(0, m_count);
-        personality_.emplace_back(config.encoder, layers, schema.personality_width, Plan::positions_of_personality(schema), false);
+        const Index layers =
+            config.encoder.personality_layers > 0 ? config.encoder.personality_layers : config.encoder.layers_of(0, m_count);
+        personality_.emplace_back(config.encoder, layers, schema.personality_width, Plan::positions_of_personality(schema),
+                                  false);
         unknown_person_.push_back(nn::Parameter<E>({1, hidden_}, nn::Init::normal(0.02), true));
       }
       if constexpr (has_c) {
@@ -135,7 +141,8 @@ struct Ramer {
     template <class Self, class Visitor>
     static void parameters(Self& self, Visitor&& visit) {
       const auto each = [&](const char* prefix, auto& list) {
-        for (std::size_t m = 0; m < list.size(); ++m) visit(std::string(prefix) + "." + self.schema_.modalities[m].name, list[m]);
+        for (std::size_t m = 0; m < list.size(); ++m)
+          visit(std::string(prefix) + "." + self.schema_.modalities[m].name, list[m]);
       };
       each("encoder", self.encoders_);
       if (!self.personality_.empty()) {
@@ -167,7 +174,8 @@ struct Ramer {
         s.prototypes.emplace_back(Shape{Index{2}, schema_.label_count(), code_width()});
         backend.fill(s.prototypes.back().data(), s.prototypes.back().size(), Real(0));
       }
-      if constexpr (Recipe::Contrast::queue) s.queue = contrast::Queue<E>(config_.contrast.queue, code_width(), seed, backend);
+      if constexpr (Recipe::Contrast::queue)
+        s.queue = contrast::Queue<E>(config_.contrast.queue, code_width(), seed, backend);
       return s;
     }
 
@@ -181,10 +189,11 @@ struct Ramer {
       if (!training || !plan.supervised) return;
       std::vector<const std::uint8_t*>& present = plan_scratch(plan);
       if constexpr (Recipe::Contrast::enabled) {
-        plan.contrast.build(batch.size, levels, schema_.modality_count(), schema_.label_count(), plan.y.data(), plan.mask.data(), present);
+        plan.contrast.build(batch.size, levels, schema_.modality_count(), schema_.label_count(), plan.y.data(),
+                            plan.mask.data(), present);
       }
-      plan.shuffle.template build<typename Recipe::Shuffle>(config_.shuffle, batch.size, slots_, schema_.label_count(), plan.y.data(),
-                                                            plan.mask.data(), stream);
+      plan.shuffle.template build<typename Recipe::Shuffle>(config_.shuffle, batch.size, slots_, schema_.label_count(),
+                                                            plan.y.data(), plan.mask.data(), stream);
     }
 
     /// One forward pass; losses where the plan has labels. Phase: see the adversary.
@@ -199,10 +208,10 @@ struct Ramer {
           if (!out.unit_alpha[m].valid()) continue;
           auto& mu = state.prototypes[m];
           const Index c = mu.extent(1), d = mu.extent(2);
-          backend.map_2d(c, d, contrast::detail::MoveAverage<Real>{out.unit_alpha[m].data(), plan.y.data(), plan.mask.data(),
-                                                                  plan.present_of(m), plan.batch, c, d,
-                                                                  static_cast<Real>(config_.prototypes.momentum), mu.data(),
-                                                                  mu.data() + c * d});
+          backend.map_2d(c, d,
+                         contrast::detail::MoveAverage<Real>{
+                             out.unit_alpha[m].data(), plan.y.data(), plan.mask.data(), plan.present_of(m), plan.batch, c, d,
+                             static_cast<Real>(config_.prototypes.momentum), mu.data(), mu.data() + c * d});
         }
       }
       if constexpr (Recipe::Contrast::queue) {
@@ -212,6 +221,10 @@ struct Ramer {
     const Config& config() const { return config_; }
 
    private:
+    static Schema without_personality(Schema schema, bool really) {
+      if (really) schema.personality_width = 0;
+      return schema;
+    }
     static std::vector<const std::uint8_t*>& plan_scratch(Plan& plan) {
       plan.present_pointers.clear();
       for (std::size_t m = 0; m < plan.tokens.size(); ++m) plan.present_pointers.push_back(plan.present_of(m));
