@@ -23,7 +23,7 @@ class Cpu {
   static constexpr const char* name = "cpu";
 
   /// @param threads that work on a kernel, the caller's among them; 0: as many as the machine has. With 1, no thread is
-  /// made.
+  /// made. No more of them run than the process allows TBB, as a rule one per processor.
   explicit Cpu(int threads = 0) : workers_(std::make_shared<cpu::Workers>(threads)) {}
   int threads() const { return workers_->threads(); }
 
