@@ -22,6 +22,7 @@
 #include "ramer/app/source.hpp"
 #include "ramer/model/early_fusion.hpp"
 #include "ramer/train/progress.hpp"
+#include "recipes/recipes.hpp"
 
 namespace {
 

@@ -1,6 +1,6 @@
 // The program `ramer`: train, evaluate, predict, info, synth. Name your own recipe in the list to give it all of this.
 #include "ramer/app.hpp"
 
-#include "ramer/model/early_fusion.hpp"
+#include "recipes/recipes.hpp"
 
 int main(int argc, char** argv) { return ramer::app::run<ramer::recipe::Ramer, ramer::recipe::EarlyFusion>(argc, argv); }

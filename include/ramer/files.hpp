@@ -6,5 +6,7 @@
 #include "ramer/io/safetensors.hpp"
 #include "ramer/data/dataset_file.hpp"
 #include "ramer/train/checkpoint.hpp"
+#include "ramer/train/evaluate.hpp"
 #include "ramer/train/history.hpp"
+#include "ramer/train/progress.hpp"
 #include "ramer/train/trainer.hpp"

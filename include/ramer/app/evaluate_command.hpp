@@ -110,7 +110,7 @@ inline int predict_command(const Options& options, const std::vector<Kind>& kind
       for (std::size_t c = 0; c < labels; ++c) {
         char digits[32];
         const auto end = std::to_chars(digits, digits + sizeof digits, p.scores[n * labels + c]).ptr;
-        text += "," + std::string(digits, end);
+        text.append(1, ',').append(digits, end);
       }
       for (std::size_t c = 0; c < labels; ++c) text += predicted[n * labels + c] ? ",1" : ",0";
       text += '\n';

@@ -42,7 +42,8 @@ class Table {
       std::string line = indent;
       for (std::size_t k = 0; k < row.size(); ++k) {
         const std::string space(width[k] - length(row[k]), ' ');
-        line += (k ? "  " : "") + (k < left_ ? row[k] + space : space + row[k]);
+        if (k) line += "  ";
+        line += k < left_ ? row[k] + space : space + row[k];
       }
       out << line.substr(0, line.find_last_not_of(' ') + 1) << '\n';
     }
@@ -71,7 +72,8 @@ void print_settings(std::ostream& out, const Options& rows) {
         out << line << '\n';
         line = "      ";
       }
-      line += (line.size() > 6 ? " " : "") + words.substr(at, end - at);
+      if (line.size() > 6) line += ' ';
+      line.append(words, at, end - at);
       at = end + 1;
     }
     out << line << '\n';
