@@ -13,7 +13,9 @@ int main(int argc, char** argv) {
   config.weights.rec_tilde = config.weights.rec_beta = 0.01;
   Model model(ramer::train::make_schema(dataset), config, ramer::backend::Cpu());
 
-  ramer::train::TrainerConfig training{.epochs = 5, .optimizer = {.rate = 1e-3}};
+  ramer::train::TrainerConfig training;
+  training.epochs = 5;
+  training.optimizer.rate = 1e-3;
   ramer::train::Trainer trainer(model, dataset, split, training);
   trainer.callbacks = ramer::train::show_progress(std::cout);
   trainer.run("minimal_run");  // writes minimal_run/model.safetensors; the model keeps its best epoch on validation data

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include "app/support.hpp"
+#include "skip.hpp"
 
 using namespace ramer;
 using test::bytes_of;
@@ -282,4 +283,29 @@ TEST_CASE("a file without a split: fold 0/5 trains, everything is predicted") {
   const Call measure = call({"evaluate", "--model", model, "--data", folder / "unlabelled.safetensors"});
   CHECK(measure.code == 2);
   CHECK(measure.err.find("labels") != std::string::npos);
+}
+
+TEST_CASE("the program itself: committed configurations are valid, mistakes end with code 2") {
+  const std::string program = std::string(RAMER_BIN_DIR) + "/ramer";
+  if (!std::filesystem::exists(program)) {
+    test::skip("the program ramer is not built here");
+    return;
+  }
+  const Folder folder;
+  const auto exit_code = [&](const std::string& arguments) {
+    const int status = std::system(("'" + program + "' " + arguments + " >'" + (folder / "out") + "' 2>'" + (folder / "err") + "'").c_str());
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  };
+  CHECK(exit_code("--help") == 0);
+  CHECK(exit_code("train --recipe nothing --out x") == 2);
+  CHECK(bytes_of(folder / "out").empty());
+  CHECK(bytes_of(folder / "err").starts_with("ramer: no recipe 'nothing'"));
+  int configs = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(RAMER_TESTS_DIR) / "../examples/configs")) {
+    CAPTURE(entry.path().string());
+    CHECK(exit_code("train --help-options --config '" + entry.path().string() + "'") == 0);
+    CHECK(bytes_of(folder / "err") == "");
+    ++configs;
+  }
+  CHECK(configs >= 2);
 }

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
 #include <optional>
 #include <ostream>
 #include <string>
@@ -57,7 +59,7 @@ class HelpFormat : public CLI::Formatter {
     for (const CLI::Option* option : app->get_options())
       if (option->get_positional()) text += " [" + option->get_type_name() + "]";
     (void)name;
-    return text + " [OPTION...]\n\n";
+    return text + " [OPTION...]\n";
   }
   /// Names a value where there is one, and nothing else.
   std::string make_option_opts(const CLI::Option* option) const override {
@@ -108,7 +110,7 @@ inline Parsed parse_command_line(int argc, const char* const* argv, const std::v
   app.formatter(std::make_shared<detail::HelpFormat>());
   app.require_subcommand(1);
   app.set_help_flag("-h,--help", "Print this text");
-  app.footer("Each command has its own --help. Without --data, everything runs on built-in synthetic conversations:\n"
+  app.footer("Each command has its own --help. Without --data, all run on built-in synthetic conversations:\n"
              "  ramer train --out run\n"
              "  ramer evaluate --model run/model.safetensors --drop text");
 
@@ -176,6 +178,13 @@ inline Parsed parse_command_line(int argc, const char* const* argv, const std::v
   };
   if (argc < 2) {
     err << "ramer: a command is needed: train, evaluate, predict, info or synth. See: ramer --help\n";
+    return {std::nullopt, 2};
+  }
+  const std::string first = argv[1];
+  const auto commands = app.get_subcommands([](const CLI::App*) { return true; });
+  if (!first.starts_with('-') &&
+      std::none_of(commands.begin(), commands.end(), [&](const CLI::App* c) { return c->get_name() == first; })) {
+    err << "ramer: no command '" << first << "'; there are train, evaluate, predict, info and synth. See: ramer --help\n";
     return {std::nullopt, 2};
   }
   try {

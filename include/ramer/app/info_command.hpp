@@ -124,7 +124,7 @@ inline int info_command(const Options& options, const std::vector<Kind>& kinds, 
   if (options.recipe.empty()) {
     out << "Recipes of this program:\n";
     for (const Kind& kind : kinds) out << "  " << kind.name << '\n';
-    out << "\nramer info --recipe NAME lists what a recipe can be told; ramer info FILE describes a data set or checkpoint.\n";
+    out << "\nramer info --recipe NAME lists its settings; ramer info FILE describes a data set or checkpoint.\n";
     return 0;
   }
   print_all_settings(out, kind_of(kinds, options.recipe), preset_settings(kind_of(kinds, options.recipe), options.preset));
@@ -142,6 +142,7 @@ inline int synth_command(const Options& options, std::ostream& out) {
     print_settings(out, io::describe(config));
     return 0;
   }
+  require<ConfigError>(config.samples >= 1, "samples = ", config.samples, "; expected at least 1");
   const data::SyntheticModel model(config);
   const data::Dataset dataset = model.generate();
   data::write_dataset(options.out, dataset);
