@@ -43,8 +43,8 @@ std::optional<Arguments> parse(int argc, char** argv) {
       const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), out);
       return !value.empty() && error == std::errc{} && end == value.data() + value.size();
     };
-    const bool known = (key == "--setting" && (value == "linear" || value == "usual")) || (key == "--seed" && number(a.seed)) ||
-                       (key == "--epochs" && number(a.epochs) && a.epochs > 0) ||
+    const bool known = (key == "--setting" && (value == "linear" || value == "usual")) ||
+                       (key == "--seed" && number(a.seed)) || (key == "--epochs" && number(a.epochs) && a.epochs > 0) ||
                        (key == "--threads" && number(a.threads) && a.threads >= 0);
     if (!known) return std::nullopt;
     if (key == "--setting") a.linear = value == "linear";
@@ -72,16 +72,20 @@ struct Row {
 class Demo {
  public:
   explicit Demo(const Arguments& arguments)
-      : arguments_(arguments), generator_(config_of(arguments)), dataset_(generator_.generate()), split_(data::split_samples(dataset_)) {
+      : arguments_(arguments),
+        generator_(config_of(arguments)),
+        dataset_(generator_.generate()),
+        split_(data::split_samples(dataset_)) {
     conditions_.emplace_back();
     for (const data::Modality& m : dataset_.modalities()) conditions_.emplace_back(m.name);
   }
 
   void introduce() const {
-    std::cout << "Synthetic conversations of up to " << dataset_.persons() << " people over up to " << dataset_.times() << " segments;\n"
+    std::cout << "Synthetic conversations of up to " << dataset_.persons() << " people over up to " << dataset_.times()
+              << " segments;\n"
               << dataset_.labels() << " emotions of one person at one moment are asked for.\n"
-              << split_.train.size() << " samples to train on, " << split_.validation.size() << " to choose by, " << split_.test.size()
-              << " to test on.\n"
+              << split_.train.size() << " samples to train on, " << split_.validation.size() << " to choose by, "
+              << split_.test.size() << " to test on.\n"
               << (arguments_.linear ? "In this setting a linear model of the target's features is the right model.\n"
                                     : "Silent people are seen but not heard; personality changes how emotions show.\n");
   }
@@ -89,7 +93,8 @@ class Demo {
   void best() {
     const app::BestScore best(generator_, dataset_, split_);
     Row row{"best possible", {}};
-    for (const Condition& c : conditions_) row.reports.push_back(best.report(split_.test, shown(c, data::PersonView::kPersons).transform));
+    for (const Condition& c : conditions_)
+      row.reports.push_back(best.report(split_.test, shown(c, data::PersonView::kPersons).transform));
     rows_.push_back(std::move(row));
   }
 
@@ -132,16 +137,18 @@ class Demo {
     std::vector<std::string> header{"test data", "all modalities"};
     for (std::size_t k = 1; k < conditions_.size(); ++k) header.push_back("without " + *conditions_[k]);
     std::cout << "\nmicro-F1 / mean AUC on " << split_.test.size()
-              << " test samples, one training run each. Thresholds were chosen on\nvalidation data. The two networks were trained with a tenth of their input dropped.\n\n";
+              << " test samples, one training run each. Thresholds were chosen on\nvalidation data. The two networks were "
+                 "trained with a tenth of their input dropped.\n\n";
     app::Table table(header);
     for (const Row& row : rows_) {
       std::vector<std::string> cells{row.name};
-      for (const eval::Report& r : row.reports) cells.push_back(app::fixed(r.micro_f1, 3) + " / " + app::fixed(r.auc.mean, 3));
+      for (const eval::Report& r : row.reports)
+        cells.push_back(app::fixed(r.micro_f1, 3) + " / " + app::fixed(r.auc.mean, 3));
       table.add(std::move(cells));
     }
     table.print(std::cout);
     std::cout << "\nThe best possible score comes from the generator itself: its exact probabilities of the labels, given\n"
-                 "everything that is observed. No system can expect to do better; another seed moves the others by about 0.01.\n";
+                 "everything that is observed. No system can expect to do better. --seed shows how the networks vary.\n";
   }
 
  private:

@@ -113,7 +113,9 @@ TEST_CASE("mistakes about what fits together") {
   REQUIRE(call({"train", "--data", data, "--out", folder / "run", "--epochs", "1"}).code == 0);
 
   // Other labels, other widths.
-  REQUIRE(call({"synth", "--out", folder / "labels.safetensors", "--samples", "60", "--set", "widths=12,12,12", "--set", "labels=4"}).code == 0);
+  REQUIRE(call({"synth", "--out", folder / "labels.safetensors", "--samples", "60", "--set", "widths=12,12,12", "--set",
+                "labels=4"})
+              .code == 0);
   refused({"evaluate", "--model", model, "--data", folder / "labels.safetensors"}, {"label"});
   refused({"evaluate", "--model", model}, {"width"});
 

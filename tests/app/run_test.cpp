@@ -42,7 +42,8 @@ TEST_CASE("train leaves one model, its history, and what resuming needs in a sub
   REQUIRE(run.code == 0);
   CHECK(run.err.empty());
   std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(folder / "run")) names.push_back(entry.path().filename().string());
+  for (const auto& entry : std::filesystem::directory_iterator(folder / "run"))
+    names.push_back(entry.path().filename().string());
   std::sort(names.begin(), names.end());
   CHECK(names == std::vector<std::string>{"history.jsonl", "model.safetensors", "resume"});
   CHECK(train::read_history(folder / "run/history.jsonl").size() == 3);
@@ -83,7 +84,8 @@ TEST_CASE("the report has every figure, and the same ones as the library compute
     CHECK(r.at("micro_f1").get<double>() == direct.micro_f1);
     CHECK(r.at("auc").at("mean").get<double>() == *direct.auc.mean);
 
-    const Call other = call({"evaluate", "--model", model, "--data", data, "--threshold", "0.9", "--report", folder / "high.json"});
+    const Call other =
+        call({"evaluate", "--model", model, "--data", data, "--threshold", "0.9", "--report", folder / "high.json"});
     REQUIRE(other.code == 0);
     const io::Json high = io::read_json(folder / "high.json");
     CHECK(high.at("threshold") == 0.9);
@@ -141,7 +143,8 @@ TEST_CASE("Ctrl-C saves; resuming ends with the same bytes as an undisturbed run
     CHECK(cut.code == 130);
     CHECK(cut.out.find("--resume") != std::string::npos);
     CHECK(std::filesystem::exists(out + "/model.safetensors"));
-    CHECK(call({"evaluate", "--model", out + "/model.safetensors", "--data", data}).out.find("fold 1/4") != std::string::npos);
+    CHECK(call({"evaluate", "--model", out + "/model.safetensors", "--data", data}).out.find("fold 1/4") !=
+          std::string::npos);
     // Its own settings hold: nothing but the folder is said again.
     const Call rest = call({"train", "--resume", "--out", out, "--threads", "2"});
     INFO(rest.err);
@@ -177,7 +180,8 @@ TEST_CASE("the model remembers its fold, and evaluation keeps to it unless told 
   }
   // Of other data the fold says nothing.
   REQUIRE(call({"synth", "--out", folder / "other.safetensors", "--samples", "90", "--set", "widths=12,12,12"}).code == 0);
-  const Call elsewhere = call({"evaluate", "--model", model, "--data", folder / "other.safetensors", "--report", folder / "r.json"});
+  const Call elsewhere =
+      call({"evaluate", "--model", model, "--data", folder / "other.safetensors", "--report", folder / "r.json"});
   REQUIRE(elsewhere.code == 0);
   CHECK(io::read_json(folder / "r.json").at("fold").is_null());
 }
@@ -196,13 +200,15 @@ TEST_CASE("dropped modalities reach the model, and the report says so") {
   CHECK(auc({"--drop", "text=0"}).at("auc").at("mean").get<double>() == whole);
   CHECK(auc({"--drop", "text"}).at("auc").at("mean").get<double>() != whole);
   CHECK(auc({"--drop", "text=0.5", "--drop", "audio"}).at("dropped") == io::Json({{"text", 0.5}, {"audio", 1.0}}));
-  CHECK(auc({"--drop", "any"}).at("auc").at("mean").get<double>() == doctest::Approx(0.5));  // nothing is left to tell samples apart
+  CHECK(auc({"--drop", "any"}).at("auc").at("mean").get<double>() ==
+        doctest::Approx(0.5));  // nothing is left to tell samples apart
 }
 
 TEST_CASE("settings: presets, a file, --set and options, the later one wins") {
   const Folder folder;
   const std::string data = test::small_data(folder), file = folder / "c.json";
-  io::write_file_atomically(file, R"({"recipe": "raising", "model": {"hidden": 24, "layers": 2}, "train": {"epochs": 1, "batch": 8},
+  io::write_file_atomically(
+      file, R"({"recipe": "raising", "model": {"hidden": 24, "layers": 2}, "train": {"epochs": 1, "batch": 8},
                                       "optimizer": {"rate": 0.002}})");
   REQUIRE(call({"train", "--data", data, "--out", folder / "run", "--config", file, "--set", "model.hidden=20", "--set",
                 "optimizer.decay=0.5", "--batch", "10", "--seed", "7"})
@@ -217,7 +223,9 @@ TEST_CASE("settings: presets, a file, --set and options, the later one wins") {
   CHECK(trainer.at("optimizer").at("rate") == 0.002);
   CHECK(trainer.at("optimizer").at("decay") == 0.5);
 
-  REQUIRE(call({"train", "--data", data, "--out", folder / "two", "--epochs", "1", "--modalities", "visual,text", "--view", "all"}).code == 0);
+  REQUIRE(call({"train", "--data", data, "--out", folder / "two", "--epochs", "1", "--modalities", "visual,text", "--view",
+                "all"})
+              .code == 0);
   const train::Checkpoint two = train::open_checkpoint(folder / "two/model.safetensors");
   REQUIRE(two.schema.modalities.size() == 2);
   CHECK(two.schema.modalities[0].name == "visual");
@@ -247,8 +255,10 @@ TEST_CASE("info: data sets, models, run states, recipes, settings") {
     REQUIRE(run.code == 0);
     CAPTURE(run.out);
     for (const char* word : words) CHECK_MESSAGE(run.out.find(word) != std::string::npos, word);
-    for (const std::string& line : lines_of(run.out)) CHECK_MESSAGE((line.size() <= 100 || line.find("resume") != std::string::npos ||
-                                                                      line.find("ramer-app") != std::string::npos), line);
+    for (const std::string& line : lines_of(run.out))
+      CHECK_MESSAGE(
+          (line.size() <= 100 || line.find("resume") != std::string::npos || line.find("ramer-app") != std::string::npos),
+          line);
   };
   says({"info", data}, {"120 samples", "text", "audio", "visual", "label", "target", "personality", "split", "groups"});
   says({"info", folder / "run/model.safetensors"}, {"raising", "parameters", "fold 0/3", "threshold", "\"hidden\""});
@@ -278,7 +288,8 @@ TEST_CASE("a file without a split: fold 0/5 trains, everything is predicted") {
   tensors.label_mask.reset();
   tensors.name = "unlabelled";
   data::write_dataset(folder / "unlabelled.safetensors", data::Dataset(tensors));
-  REQUIRE(call({"predict", "--model", model, "--data", folder / "unlabelled.safetensors", "--out", folder / "p.csv"}).code == 0);
+  REQUIRE(call({"predict", "--model", model, "--data", folder / "unlabelled.safetensors", "--out", folder / "p.csv"}).code ==
+          0);
   CHECK(lines_of(bytes_of(folder / "p.csv")).size() == 121);
   const Call measure = call({"evaluate", "--model", model, "--data", folder / "unlabelled.safetensors"});
   CHECK(measure.code == 2);
@@ -293,7 +304,8 @@ TEST_CASE("the program itself: committed configurations are valid, mistakes end 
   }
   const Folder folder;
   const auto exit_code = [&](const std::string& arguments) {
-    const int status = std::system(("'" + program + "' " + arguments + " >'" + (folder / "out") + "' 2>'" + (folder / "err") + "'").c_str());
+    const int status = std::system(
+        ("'" + program + "' " + arguments + " >'" + (folder / "out") + "' 2>'" + (folder / "err") + "'").c_str());
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   };
   CHECK(exit_code("--help") == 0);
@@ -301,7 +313,8 @@ TEST_CASE("the program itself: committed configurations are valid, mistakes end 
   CHECK(bytes_of(folder / "out").empty());
   CHECK(bytes_of(folder / "err").starts_with("ramer: no recipe 'nothing'"));
   int configs = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(RAMER_TESTS_DIR) / "../examples/configs")) {
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::filesystem::path(RAMER_TESTS_DIR) / "../examples/configs")) {
     CAPTURE(entry.path().string());
     CHECK(exit_code("train --help-options --config '" + entry.path().string() + "'") == 0);
     CHECK(bytes_of(folder / "err") == "");

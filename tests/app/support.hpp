@@ -71,7 +71,8 @@ class Folder {
  public:
   Folder() {
     static int number = 0;
-    path_ = std::filesystem::temp_directory_path() / ("ramer-app-" + std::to_string(::getpid()) + "-" + std::to_string(number++));
+    path_ = std::filesystem::temp_directory_path() /
+            ("ramer-app-" + std::to_string(::getpid()) + "-" + std::to_string(number++));
     std::filesystem::create_directories(path_);
   }
   ~Folder() { std::filesystem::remove_all(path_); }
@@ -91,7 +92,8 @@ inline std::string bytes_of(const std::string& path) {
 /// A small data set file with a split and groups.
 inline std::string small_data(const Folder& folder, const std::string& name = "data.safetensors") {
   const std::string path = folder / name;
-  const Call made = call({"synth", "--out", path, "--samples", "120", "--seed", "3", "--set", "widths=12,12,12", "--set", "group_size=4"});
+  const Call made =
+      call({"synth", "--out", path, "--samples", "120", "--seed", "3", "--set", "widths=12,12,12", "--set", "group_size=4"});
   if (made.code != 0) throw std::runtime_error(made.err);
   return path;
 }

@@ -39,7 +39,8 @@ class BestScore {
   static View<const double, 2> view(const std::vector<double>& scores, const train::Truth& truth) {
     return {scores.data(), Shape{truth.size, truth.label_count}};
   }
-  std::vector<double> probabilities(std::span<const std::int32_t> samples, const std::function<void(Batch&)>& transform) const {
+  std::vector<double> probabilities(std::span<const std::int32_t> samples,
+                                    const std::function<void(Batch&)>& transform) const {
     Batch batch;
     data::make_batch(dataset_, samples, {}, batch);
     if (transform) transform(batch);

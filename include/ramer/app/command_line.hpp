@@ -72,10 +72,12 @@ class HelpFormat : public CLI::Formatter {
 };
 
 inline void add_data(CLI::App& app, Options& o) {
-  app.add_option("--data", o.data, "Data set file (ramer.dataset); without it, the built-in synthetic conversations")->type_name("FILE");
+  app.add_option("--data", o.data, "Data set file (ramer.dataset); without it, the built-in synthetic conversations")
+      ->type_name("FILE");
 }
 inline void add_threads(CLI::App& app, Options& o) {
-  app.add_option("--threads", o.threads, "Threads to compute with; 0: as many as the machine has. Results do not depend on it")
+  app.add_option("--threads", o.threads,
+                 "Threads to compute with; 0: as many as the machine has. Results do not depend on it")
       ->type_name("N")
       ->check(CLI::Range(0, 4096));
 }
@@ -86,10 +88,12 @@ inline void add_part(CLI::App& app, Options& o) {
   app.add_option("--fold", o.fold,
                  "Fold K of N instead of the split that the model was trained with; 'none': the file's own split")
       ->type_name("K/N");
-  app.add_option("--threshold", o.threshold, "A label is predicted where its score is above this. Default: the model's")->type_name("X");
+  app.add_option("--threshold", o.threshold, "A label is predicted where its score is above this. Default: the model's")
+      ->type_name("X");
   app.add_option("--batch", o.batch, "Samples at a time; changes nothing but speed and memory")->type_name("N");
-  app.add_option("--drop", o.drop,
-                 "Make a modality go missing: NAME, or NAME=RATE for a part of its tokens. NAME 'any' means each. Repeatable")
+  app.add_option(
+         "--drop", o.drop,
+         "Make a modality go missing: NAME, or NAME=RATE for a part of its tokens. NAME 'any' means each. Repeatable")
       ->type_name("NAME[=RATE]")
       ->allow_extra_args(false);
   app.add_option("--drop-role", o.drop_role, "Whose tokens --drop takes: everyone, target or others")
@@ -100,8 +104,8 @@ inline void add_part(CLI::App& app, Options& o) {
 }  // namespace detail
 
 /// Reads the command line. Prints help to `out`; one line about a mistake to `err`, with exit code 2.
-inline Parsed parse_command_line(int argc, const char* const* argv, const std::vector<std::string>& recipes, std::ostream& out,
-                                 std::ostream& err) {
+inline Parsed parse_command_line(int argc, const char* const* argv, const std::vector<std::string>& recipes,
+                                 std::ostream& out, std::ostream& err) {
   Options o;
   std::string names;
   for (const std::string& name : recipes) names += (names.empty() ? "" : ", ") + name;
@@ -110,19 +114,24 @@ inline Parsed parse_command_line(int argc, const char* const* argv, const std::v
   app.formatter(std::make_shared<detail::HelpFormat>());
   app.require_subcommand(1);
   app.set_help_flag("-h,--help", "Print this text");
-  app.footer("Each command has its own --help. Without --data, all run on built-in synthetic conversations:\n"
-             "  ramer train --out run\n"
-             "  ramer evaluate --model run/model.safetensors --drop text");
+  app.footer(
+      "Each command has its own --help. Without --data, all run on built-in synthetic conversations:\n"
+      "  ramer train --out run\n"
+      "  ramer evaluate --model run/model.safetensors --drop text");
 
   CLI::App& train = *app.add_subcommand("train", "Train a model and measure it on test data");
   detail::add_data(train, o);
   train.add_option("--out", o.out, "Folder for the model, its history and what resuming needs (needed)")->type_name("DIR");
   train.add_option("--recipe", o.recipe, "What to train: " + names + ". Default: " + recipes.front())->type_name("NAME");
-  train.add_option("--preset", o.preset,
-                   "Where settings start from: small (default; minutes on two cores) or paper (the published widths, depths and rates)")
+  train
+      .add_option("--preset", o.preset,
+                  "Where settings start from: small (default; minutes on two cores) or paper (the published widths, depths "
+                  "and rates)")
       ->type_name("NAME")
       ->check(CLI::IsMember({"small", "paper"}));
-  train.add_option("--config", o.config, "JSON file of settings, over the preset: {\"recipe\", \"model\", \"train\", \"optimizer\"}")
+  train
+      .add_option("--config", o.config,
+                  "JSON file of settings, over the preset: {\"recipe\", \"model\", \"train\", \"optimizer\"}")
       ->type_name("FILE");
   train.add_option("--set", o.set, "One setting, over preset and file, such as model.encoder.hidden=64. Repeatable")
       ->type_name("KEY=VALUE")
@@ -133,8 +142,13 @@ inline Parsed parse_command_line(int argc, const char* const* argv, const std::v
   train.add_option("--view", o.view, "What is shown of several people: persons, target or all (train.view)")
       ->type_name("NAME")
       ->check(CLI::IsMember({"persons", "target", "all"}));
-  train.add_option("--modalities", o.modalities, "Train on these alone, in this order. Default: all")->type_name("A,B,...")->delimiter(',')->allow_extra_args(false);
-  train.add_option("--fold", o.fold, "Fold K of N instead of the file's split: K tests, K + 1 validates. Keeps groups together")
+  train.add_option("--modalities", o.modalities, "Train on these alone, in this order. Default: all")
+      ->type_name("A,B,...")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  train
+      .add_option("--fold", o.fold,
+                  "Fold K of N instead of the file's split: K tests, K + 1 validates. Keeps groups together")
       ->type_name("K/N");
   detail::add_threads(train, o);
   train.add_flag("--resume", o.resume, "Go on with the run in DIR; its own settings hold unless others are given");
@@ -159,17 +173,23 @@ inline Parsed parse_command_line(int argc, const char* const* argv, const std::v
   CLI::App& info = *app.add_subcommand("info", "Tell what a data set or checkpoint holds, or what a recipe can be told");
   info.add_option("file", o.file, "Data set or checkpoint; without it, recipes and settings are listed")->type_name("FILE");
   info.add_option("--recipe", o.recipe, "List every setting of this recipe")->type_name("NAME");
-  info.add_option("--preset", o.preset, "With which defaults: small or paper")->type_name("NAME")->check(CLI::IsMember({"small", "paper"}));
+  info.add_option("--preset", o.preset, "With which defaults: small or paper")
+      ->type_name("NAME")
+      ->check(CLI::IsMember({"small", "paper"}));
 
   CLI::App& synth = *app.add_subcommand("synth", "Write synthetic conversations whose best possible score is known");
   synth.add_option("--out", o.out, "Data set file to write (needed)")->type_name("FILE");
   synth.add_option("--samples", o.samples, "Number of samples (samples)")->type_name("N");
   synth.add_option("--seed", o.seed, "Seed of everything that is drawn (seed)")->type_name("N");
-  synth.add_flag("--linear", o.linear_setting, "The setting in which a linear model of the target's features is right (linear)");
-  synth.add_option("--set", o.set, "One setting of the generator, such as missing=0.2. Repeatable")->type_name("KEY=VALUE")->allow_extra_args(false);
+  synth.add_flag("--linear", o.linear_setting,
+                 "The setting in which a linear model of the target's features is right (linear)");
+  synth.add_option("--set", o.set, "One setting of the generator, such as missing=0.2. Repeatable")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
   synth.add_flag("--help-options", o.help_options, "List every setting of the generator with its default");
 
-  for (CLI::App* command : {&train, &evaluate, &predict, &info, &synth}) command->footer("")->set_help_flag("-h,--help", "Print this text");
+  for (CLI::App* command : {&train, &evaluate, &predict, &info, &synth})
+    command->footer("")->set_help_flag("-h,--help", "Print this text");
 
   const auto mistake = [&](const std::string& what) {
     std::string line = what.substr(0, what.find('\n'));

@@ -44,7 +44,8 @@ inline std::string headline(const Opened& o, const Options& options) {
                      std::to_string(o.part.samples.size()) + " " + o.part.text + "; view " +
                      std::string(enum_name(o.checkpoint.run.view)) + ", threshold " + fixed(o.threshold, 2);
   for (const Drop& drop : o.drops)
-    text += std::string(", ") + (drop.modality.empty() ? "any modality" : drop.modality) + " dropped at rate " + fixed(drop.rate, 2);
+    text += std::string(", ") + (drop.modality.empty() ? "any modality" : drop.modality) + " dropped at rate " +
+            fixed(drop.rate, 2);
   return text;
 }
 
@@ -89,12 +90,13 @@ inline int evaluate_command(const Options& options, const std::vector<Kind>& kin
   return 0;
 }
 
-/// CSV: id, score:LABEL ..., predicted:LABEL ... Safetensors: id (N) I64, scores (N, C) F32, predicted (N, C) U8, label names
-/// as metadata.
+/// CSV: id, score:LABEL ..., predicted:LABEL ... Safetensors: id (N) I64, scores (N, C) F32, predicted (N, C) U8, label
+/// names as metadata.
 inline int predict_command(const Options& options, const std::vector<Kind>& kinds, std::ostream& out) {
   detail::check_threshold(options);
   const std::string ending = std::filesystem::path(options.out).extension().string();
-  require<ConfigError>(ending == ".csv" || ending == ".safetensors", "--out ", options.out, ": expected a name ending in .csv or .safetensors");
+  require<ConfigError>(ending == ".csv" || ending == ".safetensors", "--out ", options.out,
+                       ": expected a name ending in .csv or .safetensors");
   const detail::Opened o = detail::open_system(options, kinds);
   const train::Predictions<float> p = o.system->predict(o.dataset, o.part.samples, o.predict);
   const auto labels = p.labels.size();

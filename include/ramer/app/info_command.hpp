@@ -19,12 +19,14 @@ inline std::string percent(double part, double whole) { return whole > 0 ? fixed
 
 inline void describe_dataset(std::ostream& out, const data::Dataset& d) {
   const data::DatasetTensors& t = d.tensors();
-  out << d.origin() << ": data set '" << d.name() << "', " << d.size() << " samples of up to " << d.persons() << " persons\n\n";
+  out << d.origin() << ": data set '" << d.name() << "', " << d.size() << " samples of up to " << d.persons()
+      << " persons\n\n";
   Table modalities({"modality", "width", "rows", "times", "places filled"});
   for (const data::Modality& m : d.modalities()) {
     Index filled = 0;
     for (Index k = 0; k < m.index.shape().size(); ++k) filled += m.index.data()[k] >= 0 ? 1 : 0;
-    modalities.add({m.name, std::to_string(m.features.extent(1)), std::to_string(m.features.extent(0)), std::to_string(m.index.extent(2)),
+    modalities.add({m.name, std::to_string(m.features.extent(1)), std::to_string(m.features.extent(0)),
+                    std::to_string(m.index.extent(2)),
                     percent(static_cast<double>(filled), static_cast<double>(m.index.shape().size()))});
   }
   modalities.print(out);
@@ -60,22 +62,24 @@ inline void describe_dataset(std::ostream& out, const data::Dataset& d) {
   if (d.has_personality()) {
     Index known = 0;
     for (Index k = 0; k < t.personality_index->shape().size(); ++k) known += t.personality_index->data()[k] >= 0 ? 1 : 0;
-    rest.add({"personality", "width " + std::to_string(d.personality_width()) + ", known for " +
-                                 percent(static_cast<double>(known), static_cast<double>(t.personality_index->shape().size())) +
-                                 " of the persons"});
+    rest.add(
+        {"personality", "width " + std::to_string(d.personality_width()) + ", known for " +
+                            percent(static_cast<double>(known), static_cast<double>(t.personality_index->shape().size())) +
+                            " of the persons"});
   }
   if (d.has_split()) {
     const data::SplitSamples s = data::split_samples(d);
-    rest.add({"split", std::to_string(s.train.size()) + " training, " + std::to_string(s.validation.size()) + " validation, " +
-                           std::to_string(s.test.size()) + " test"});
+    rest.add({"split", std::to_string(s.train.size()) + " training, " + std::to_string(s.validation.size()) +
+                           " validation, " + std::to_string(s.test.size()) + " test"});
   } else {
     rest.add({"split", "none: choose folds"});
   }
   if (d.has_group()) {
     std::set<std::int32_t> groups;
     for (Index n = 0; n < d.size(); ++n) groups.insert(d.group(n));
-    rest.add({"groups", std::to_string(groups.size()) +
-                            (d.has_split() ? ", " + std::to_string(d.straddling_groups()) + " of them in more than one part of the split" : "")});
+    rest.add({"groups", std::to_string(groups.size()) + (d.has_split() ? ", " + std::to_string(d.straddling_groups()) +
+                                                                             " of them in more than one part of the split"
+                                                                       : "")});
   }
   for (const auto& [key, value] : d.notes()) rest.add({key, value});
   rest.print_rows(out);
@@ -85,13 +89,15 @@ inline void describe_checkpoint(std::ostream& out, const train::Checkpoint& c) {
   out << c.path() << ": " << (c.resumable() ? "state of a run of recipe '" : "model of recipe '") << c.recipe << "'\n";
   Index numbers = 0;
   for (const io::TensorInfo& t : c.file.tensors())
-    if (!t.name.starts_with("state.") && !t.name.starts_with("optimizer.") && !t.name.starts_with("selected.") && !t.name.starts_with("progress."))
+    if (!t.name.starts_with("state.") && !t.name.starts_with("optimizer.") && !t.name.starts_with("selected.") &&
+        !t.name.starts_with("progress."))
       numbers += t.size();
   Table rows({"", ""}, 2);
   rows.add({"written by", "ramer " + c.library + ", precision " + c.precision});
   rows.add({"parameters", std::to_string(numbers)});
   std::string text;
-  for (const ModalitySchema& m : c.schema.modalities) text += (text.empty() ? "" : ", ") + m.name + " (" + std::to_string(m.width) + ")";
+  for (const ModalitySchema& m : c.schema.modalities)
+    text += (text.empty() ? "" : ", ") + m.name + " (" + std::to_string(m.width) + ")";
   rows.add({"modalities", text});
   text.clear();
   for (const std::string& label : c.schema.labels) text += (text.empty() ? "" : ", ") + label;
@@ -99,10 +105,13 @@ inline void describe_checkpoint(std::ostream& out, const train::Checkpoint& c) {
   rows.add({"asks about", c.schema.has_target ? "a target person at a time" : "the sample as a whole"});
   rows.add({"personality", c.schema.personality_width > 0 ? "width " + std::to_string(c.schema.personality_width) : "none"});
   rows.add({"view", std::string(enum_name(c.run.view))});
-  rows.add({"trained", std::to_string(c.run.epoch) + " epochs, " + std::to_string(c.run.step) + " steps, seed " + std::to_string(c.run.seed)});
+  rows.add({"trained", std::to_string(c.run.epoch) + " epochs, " + std::to_string(c.run.step) + " steps, seed " +
+                           std::to_string(c.run.seed)});
   if (const auto on = trained_on(c))
-    rows.add({"data", on->data + ", " + std::to_string(on->samples) + " samples, " + (on->fold.empty() ? "the file's split" : "fold " + on->fold)});
-  rows.add({"selected by", c.run.metric ? c.run.selection + " " + fixed(c.run.metric) + " on validation data" : "nothing: the last epoch"});
+    rows.add({"data", on->data + ", " + std::to_string(on->samples) + " samples, " +
+                          (on->fold.empty() ? "the file's split" : "fold " + on->fold)});
+  rows.add({"selected by",
+            c.run.metric ? c.run.selection + " " + fixed(c.run.metric) + " on validation data" : "nothing: the last epoch"});
   rows.add({"threshold", fixed(c.run.threshold, 2)});
   rows.print_rows(out);
   out << "\n  settings " << io::dump_json(c.config) << '\n';
@@ -147,11 +156,12 @@ inline int synth_command(const Options& options, std::ostream& out) {
   const data::Dataset dataset = model.generate();
   data::write_dataset(options.out, dataset);
   const data::SplitSamples split = data::split_samples(dataset);
-  out << options.out << ": " << dataset.size() << " samples, of them " << split.train.size() << " training, " << split.validation.size()
-      << " validation, " << split.test.size() << " test\n";
+  out << options.out << ": " << dataset.size() << " samples, of them " << split.train.size() << " training, "
+      << split.validation.size() << " validation, " << split.test.size() << " test\n";
   if (split.test.empty()) return 0;
   const BestScore best(model, dataset, split);
-  out << "Best possible scores on the test samples, with the generator known (threshold " << fixed(best.threshold, 2) << "):\n";
+  out << "Best possible scores on the test samples, with the generator known (threshold " << fixed(best.threshold, 2)
+      << "):\n";
   print_metrics(out, best.report(split.test));
   return 0;
 }

@@ -36,7 +36,7 @@ class Interrupt {
   int exit_code() const { return 128 + static_cast<int>(detail::caught_signal); }
 
  private:
-  struct sigaction old_[2] {};
+  struct sigaction old_[2]{};
 };
 
 }  // namespace ramer::app

@@ -38,12 +38,15 @@ struct LinearSettings {
 /// What a linear model is fed, by the view: `target` is the target at the target time alone, `persons` that and the mean
 /// over everybody's window, `all` the mean alone.
 inline Pooling pooling_of(data::PersonView view) {
-  return view == data::PersonView::kTarget ? Pooling::Target : view == data::PersonView::kAll ? Pooling::Window : Pooling::TargetAndWindow;
+  return view == data::PersonView::kTarget ? Pooling::Target
+         : view == data::PersonView::kAll  ? Pooling::Window
+                                           : Pooling::TargetAndWindow;
 }
 
 /// Pooled rows (N, W) of samples, after what `options` drops. @throws DataError
-inline Tensor<float, 2> pooled_rows(const Schema& schema, const data::Dataset& dataset, std::span<const std::int32_t> samples,
-                                    const train::PredictOptions& options, std::vector<std::int64_t>* ids = nullptr) {
+inline Tensor<float, 2> pooled_rows(const Schema& schema, const data::Dataset& dataset,
+                                    std::span<const std::int32_t> samples, const train::PredictOptions& options,
+                                    std::vector<std::int64_t>* ids = nullptr) {
   require<ConfigError>(options.batch >= 1, "batch = ", options.batch, "; expected at least 1");
   const Pooling pooling = pooling_of(options.view);
   data::BatchOptions shown = train::batch_options(schema, data::PersonView::kPersons);  // pooling itself finds the target
@@ -135,12 +138,18 @@ inline std::unique_ptr<System> load_linear(const train::Checkpoint& checkpoint, 
 
 inline double selection_value(const train::ValidationRecord& v, train::Selection selection) {
   switch (selection) {
-    case train::Selection::MicroF1: return v.micro_f1;
-    case train::Selection::MacroF1: return v.macro_f1;
-    case train::Selection::WeightedF1: return v.weighted_f1;
-    case train::Selection::Accuracy: return v.accuracy;
-    case train::Selection::Auc: return v.auc.value_or(0.0);
-    case train::Selection::Last: break;
+    case train::Selection::MicroF1:
+      return v.micro_f1;
+    case train::Selection::MacroF1:
+      return v.macro_f1;
+    case train::Selection::WeightedF1:
+      return v.weighted_f1;
+    case train::Selection::Accuracy:
+      return v.accuracy;
+    case train::Selection::Auc:
+      return v.auc.value_or(0.0);
+    case train::Selection::Last:
+      break;
   }
   return v.auc.value_or(0.0);
 }
@@ -231,7 +240,11 @@ inline TrainOutcome train_linear(const TrainJob& job) {
 
 /// The harness's entry for the linear baseline.
 inline Kind linear_kind() {
-  return {kLinearName, false, detail::describe_model<LinearSettings>, detail::resolve_model<LinearSettings>, detail::train_linear,
+  return {kLinearName,
+          false,
+          detail::describe_model<LinearSettings>,
+          detail::resolve_model<LinearSettings>,
+          detail::train_linear,
           detail::load_linear};
 }
 

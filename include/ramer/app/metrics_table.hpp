@@ -16,19 +16,21 @@ inline eval::Report measure(const System& system, const data::Dataset& dataset, 
                             const train::PredictOptions& options, const eval::MetricOptions& metrics) {
   const train::Truth truth = train::truth_of(dataset, samples, system.schema().labels);
   const train::Predictions<float> scores = system.predict(dataset, samples, options);
-  return eval::evaluate(scores.view(), truth.labels_view(), truth.mask_view(), std::span<const std::string>(scores.labels), metrics);
+  return eval::evaluate(scores.view(), truth.labels_view(), truth.mask_view(), std::span<const std::string>(scores.labels),
+                        metrics);
 }
 
 /// Two small tables: over all labels, and for each.
 inline void print_metrics(std::ostream& out, const eval::Report& r) {
   Table all({"accuracy", "precision", "recall", "micro-F1", "macro-F1", "weighted-F1", "mean AUC"}, 0);
-  all.add({fixed(r.accuracy), fixed(r.precision), fixed(r.recall), fixed(r.micro_f1), fixed(r.macro_f1), fixed(r.weighted_f1),
-           fixed(r.auc.mean)});
+  all.add({fixed(r.accuracy), fixed(r.precision), fixed(r.recall), fixed(r.micro_f1), fixed(r.macro_f1),
+           fixed(r.weighted_f1), fixed(r.auc.mean)});
   all.print(out);
   out << '\n';
   Table each({"label", "positive", "F1", "AUC"});
   for (const std::string& label : r.labels)
-    each.add({label, std::to_string(r.support.at(label)), fixed(r.f1.per_label.at(label)), fixed(r.auc.per_label.at(label))});
+    each.add(
+        {label, std::to_string(r.support.at(label)), fixed(r.f1.per_label.at(label)), fixed(r.auc.per_label.at(label))});
   each.print(out);
 }
 

@@ -58,7 +58,7 @@ std::unique_ptr<System> load_system(const train::Checkpoint& checkpoint, int thr
 template <Recipe R>
 Kind make_kind() {
   using Config = typename ModelSystem<R>::ModelType::Config;
-  return {std::string(R::name), true, detail::describe_model<Config>, detail::resolve_model<Config>, detail::train_model<R>,
+  return {std::string(R::name),  true, detail::describe_model<Config>, detail::resolve_model<Config>, detail::train_model<R>,
           detail::load_system<R>};
 }
 

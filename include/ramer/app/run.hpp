@@ -2,8 +2,8 @@
 //
 //   int main(int argc, char** argv) { return ramer::app::run<ramer::recipe::Ramer, MyRecipe>(argc, argv); }
 //
-// gives a recipe of one's own training, resuming, evaluation, prediction, checkpoints, settings and help. The linear baseline
-// is always there. See command_line.hpp for what it understands, or --help.
+// gives a recipe of one's own training, resuming, evaluation, prediction, checkpoints, settings and help. The linear
+// baseline is always there. See command_line.hpp for what it understands, or --help.
 #pragma once
 
 #include <exception>
@@ -38,11 +38,16 @@ inline int run(int argc, const char* const* argv, const std::vector<Kind>& kinds
     const Parsed parsed = parse_command_line(argc, argv, names, out, err);
     if (!parsed.options) return parsed.exit_code;
     switch (parsed.options->command) {
-      case Command::Train: return train_command(*parsed.options, kinds, out);
-      case Command::Evaluate: return evaluate_command(*parsed.options, kinds, out);
-      case Command::Predict: return predict_command(*parsed.options, kinds, out);
-      case Command::Info: return info_command(*parsed.options, kinds, out);
-      case Command::Synth: return synth_command(*parsed.options, out);
+      case Command::Train:
+        return train_command(*parsed.options, kinds, out);
+      case Command::Evaluate:
+        return evaluate_command(*parsed.options, kinds, out);
+      case Command::Predict:
+        return predict_command(*parsed.options, kinds, out);
+      case Command::Info:
+        return info_command(*parsed.options, kinds, out);
+      case Command::Synth:
+        return synth_command(*parsed.options, out);
     }
     return 1;
   } catch (const NumericError& error) {  // training diverged: perhaps nobody's mistake

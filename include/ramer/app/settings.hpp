@@ -36,12 +36,24 @@ inline std::vector<std::string> preset_of(const std::string& name) {
   if (name == "paper") return {};
   // With the published weights the reconstruction of X_alpha is nearly all of the gradient while training is young, and
   // clipping leaves little of anything else; the contrastive term is most of the loss later.
-  return {"model.encoder.hidden=64",         "model.encoder.heads=4",         "model.encoder.inner=64",
-          "model.encoder.layers=1",          "model.encoder.dropout=0.2",     "model.reconstruction.latent=32",
-          "model.contrast.queue=1024",       "model.weights.contrast=0.01",   "model.weights.rec_tilde=0.01",
-          "model.weights.rec_beta=0.01",     "model.weights.cls_alpha=0.1",   "train.epochs=15",
-          "train.patience=5",                "train.threshold_rule=tuned",    "train.optimizer.kind=adamw",
-          "train.optimizer.rate=1e-3",       "train.optimizer.epsilon=1e-8",  "train.optimizer.decay=0.1"};
+  return {"model.encoder.hidden=64",
+          "model.encoder.heads=4",
+          "model.encoder.inner=64",
+          "model.encoder.layers=1",
+          "model.encoder.dropout=0.2",
+          "model.reconstruction.latent=32",
+          "model.contrast.queue=1024",
+          "model.weights.contrast=0.01",
+          "model.weights.rec_tilde=0.01",
+          "model.weights.rec_beta=0.01",
+          "model.weights.cls_alpha=0.1",
+          "train.epochs=15",
+          "train.patience=5",
+          "train.threshold_rule=tuned",
+          "train.optimizer.kind=adamw",
+          "train.optimizer.rate=1e-3",
+          "train.optimizer.epsilon=1e-8",
+          "train.optimizer.decay=0.1"};
 }
 
 inline bool is_model_key(std::string_view assignment) { return assignment.starts_with("model."); }
@@ -127,7 +139,8 @@ inline Settings resolve_settings(const Options& options, const std::vector<Kind>
   if (!options.recipe.empty()) recipe = options.recipe;
   const Kind& kind = kind_of(kinds, recipe);
   require<ConfigError>(!saved.is_object() || saved.at("recipe") == recipe, "the run in ", options.out, " is of recipe '",
-                       saved.is_object() ? saved.at("recipe").get<std::string>() : "", "'; it cannot go on as '", recipe, "'");
+                       saved.is_object() ? saved.at("recipe").get<std::string>() : "", "'; it cannot go on as '", recipe,
+                       "'");
 
   Settings s = preset_settings(kind, options.preset);
   if (saved.is_object()) {

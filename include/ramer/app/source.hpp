@@ -85,9 +85,12 @@ inline Part choose_part(const data::Dataset& dataset, const Options& options, co
   const std::string fold = stored ? trained->fold : options.fold;
   if (fold.empty() && !dataset.has_split() && options.split.empty())
     return {data::all_samples(dataset), "all", "", "all samples (the file has no split)"};
-  require<DataError>(!fold.empty() || dataset.has_split(), dataset.origin(), ": no 'split'; choose --fold K/N or --split all");
+  require<DataError>(!fold.empty() || dataset.has_split(), dataset.origin(),
+                     ": no 'split'; choose --fold K/N or --split all");
   const Parts parts = choose_parts(dataset, fold);
-  const data::Split which = split == "train" ? data::Split::kTrain : split == "validation" ? data::Split::kValidation : data::Split::kTest;
+  const data::Split which = split == "train"        ? data::Split::kTrain
+                            : split == "validation" ? data::Split::kValidation
+                                                    : data::Split::kTest;
   Part part{parts.samples.of(which), split, parts.fold, split + " samples of " + parts.text};
   if (stored) part.text += ", as the model was trained";
   require<DataError>(!part.samples.empty(), dataset.origin(), ": no ", part.text);
@@ -107,8 +110,9 @@ inline std::vector<Drop> parse_drops(const std::vector<std::string>& texts, cons
     const std::size_t equals = text.find('=');
     Drop drop{text.substr(0, equals), 1};
     if (equals != std::string::npos) {
-      require<ConfigError>(io::detail::parse_whole(std::string_view(text).substr(equals + 1), drop.rate) && drop.rate >= 0 && drop.rate <= 1,
-                           "--drop ", text, ": expected NAME or NAME=RATE with a rate of 0 to 1");
+      require<ConfigError>(
+          io::detail::parse_whole(std::string_view(text).substr(equals + 1), drop.rate) && drop.rate >= 0 && drop.rate <= 1,
+          "--drop ", text, ": expected NAME or NAME=RATE with a rate of 0 to 1");
     }
     std::string names;
     bool known = drop.modality == "any";
@@ -116,7 +120,8 @@ inline std::vector<Drop> parse_drops(const std::vector<std::string>& texts, cons
       names += (names.empty() ? "" : ", ") + m.name;
       known = known || m.name == drop.modality;
     }
-    require<ConfigError>(known, "--drop ", text, ": the model has no modality '", drop.modality, "'; it has ", names, " (or 'any')");
+    require<ConfigError>(known, "--drop ", text, ": the model has no modality '", drop.modality, "'; it has ", names,
+                         " (or 'any')");
     if (drop.modality == "any") drop.modality.clear();
     drops.push_back(std::move(drop));
   }
@@ -131,7 +136,9 @@ inline void add_drops(train::PredictOptions& options, const std::vector<Drop>& d
     data::MissingConfig config;
     config.rate = drop.rate;
     if (!drop.modality.empty()) config.modalities = {drop.modality};
-    config.role = role == "target" ? data::MissingRole::kTarget : role == "others" ? data::MissingRole::kOthers : data::MissingRole::kEveryone;
+    config.role = role == "target"   ? data::MissingRole::kTarget
+                  : role == "others" ? data::MissingRole::kOthers
+                                     : data::MissingRole::kEveryone;
     configs.push_back(std::move(config));
   }
   options.transform = [configs](Batch& batch) {

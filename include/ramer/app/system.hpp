@@ -31,7 +31,7 @@ struct TrainJob {
   std::vector<std::string> modalities;  ///< empty: all
   io::Json model;                       ///< every setting of the recipe
   train::TrainerConfig config;
-  std::filesystem::path folder;         ///< empty: nothing is written
+  std::filesystem::path folder;  ///< empty: nothing is written
   bool resume = false;
   int threads = 0;
   train::Callbacks callbacks;

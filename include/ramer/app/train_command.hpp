@@ -21,7 +21,9 @@ namespace ramer::app {
 namespace detail {
 
 /// Where a run keeps its settings, for resuming.
-inline std::filesystem::path settings_file(const std::filesystem::path& folder) { return folder / "resume" / "settings.json"; }
+inline std::filesystem::path settings_file(const std::filesystem::path& folder) {
+  return folder / "resume" / "settings.json";
+}
 
 inline io::Json saved_settings(const std::filesystem::path& folder) {
   const std::filesystem::path file = settings_file(folder);
@@ -29,14 +31,14 @@ inline io::Json saved_settings(const std::filesystem::path& folder) {
                    " is not there); train without --resume");
   io::Json json = io::read_json(file);
   const auto text = [&](const char* key) { return json.contains(key) && json[key].is_string(); };
-  require<IoError>(json.is_object() && text("recipe") && text("data") && text("fold") && json.contains("model") && json.contains("train") &&
-                       json.contains("modalities") && json["modalities"].is_array(),
+  require<IoError>(json.is_object() && text("recipe") && text("data") && text("fold") && json.contains("model") &&
+                       json.contains("train") && json.contains("modalities") && json["modalities"].is_array(),
                    file.string(), ": not the settings of a run");
   return json;
 }
 
-inline void save_settings(const std::filesystem::path& folder, const Settings& settings, const std::string& data, const std::string& fold,
-                          const std::vector<std::string>& modalities) {
+inline void save_settings(const std::filesystem::path& folder, const Settings& settings, const std::string& data,
+                          const std::string& fold, const std::vector<std::string>& modalities) {
   std::error_code error;
   std::filesystem::create_directories(folder / "resume", error);
   require<IoError>(!error, folder.string(), ": cannot create the folder: ", error.message());
@@ -90,7 +92,8 @@ inline int train_command(Options options, const std::vector<Kind>& kinds, std::o
   job.callbacks.on_end = {};
   // A run that is gone on with keeps its settings until they have proved to fit it.
   const auto remember = [&] {
-    detail::save_settings(folder, settings, options.data, !parts.fold.empty() ? parts.fold : options.fold, options.modalities);
+    detail::save_settings(folder, settings, options.data, !parts.fold.empty() ? parts.fold : options.fold,
+                          options.modalities);
   };
   job.callbacks.on_epoch = [&, show = job.callbacks.on_epoch](const train::EpochEvent& event) {
     if (job.resume) remember();
@@ -98,9 +101,10 @@ inline int train_command(Options options, const std::vector<Kind>& kinds, std::o
     show(event);
   };
   job.ready = [&](const System& system) {
-    out << kind.name << " on " << dataset.name() << (options.data.empty() ? " (synthetic)" : "") << ": " << parts.samples.train.size()
-        << " training, " << parts.samples.validation.size() << " validation and " << parts.samples.test.size() << " test samples by "
-        << parts.text << "; view " << enum_name(settings.train.view) << "; " << system.parameter_count() << " parameters\n";
+    out << kind.name << " on " << dataset.name() << (options.data.empty() ? " (synthetic)" : "") << ": "
+        << parts.samples.train.size() << " training, " << parts.samples.validation.size() << " validation and "
+        << parts.samples.test.size() << " test samples by " << parts.text << "; view " << enum_name(settings.train.view)
+        << "; " << system.parameter_count() << " parameters\n";
     if (dataset.straddling_groups() > 0 && parts.fold.empty())
       out << "note: " << dataset.straddling_groups() << " groups have samples in more than one part of the file's split\n";
     out << std::flush;
@@ -132,7 +136,8 @@ inline int train_command(Options options, const std::vector<Kind>& kinds, std::o
     predict.view = settings.train.view;
     eval::MetricOptions metrics;
     metrics.threshold = result.threshold;
-    out << '\n' << parts.samples.test.size() << " test samples of " << parts.text << ", threshold " << fixed(result.threshold, 2)
+    out << '\n'
+        << parts.samples.test.size() << " test samples of " << parts.text << ", threshold " << fixed(result.threshold, 2)
         << ":\n";
     print_metrics(out, measure(*outcome.system, dataset, parts.samples.test, predict, metrics));
   }
