@@ -1,6 +1,8 @@
 // The forward pass of wiring::Ramer, equation by equation. Included by ramer_wiring.hpp.
 #pragma once
 
+#include "ramer/model/ramer_wiring.hpp"
+
 namespace ramer::wiring {
 
 /// One forward pass. Lists are per modality and live on the tape. Rows of (B C, .) are ordered (sample, label).
