@@ -38,7 +38,7 @@ struct PerModality {
       const nn::Var<E, 2> logits = head(ctx, autodiff::slot_mean(ctx.tape, c[m]), static_cast<Index>(m));    // (B, C)
       ctx.tap("cml_logit", static_cast<Index>(m), logits);
       const auto term = autodiff::bce_with_logits(ctx.tape, logits, y, cell);
-      total = total.valid() ? autodiff::add(ctx.tape, total, term) : term;
+      total = autodiff::add_to(ctx.tape, total, term);
     }
     return total;
   }

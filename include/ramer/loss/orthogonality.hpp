@@ -23,7 +23,7 @@ struct SlotGram {
     nn::Var<E, 0> total;
     for (std::size_t m = 0; m < c.size(); ++m) {
       const auto term = autodiff::gram_squared(ctx.tape, c[m], s[m], rows.present[m]);
-      total = total.valid() ? autodiff::add(ctx.tape, total, term) : term;
+      total = autodiff::add_to(ctx.tape, total, term);
     }
     return total;
   }
@@ -39,7 +39,7 @@ struct SlotGramSixPairs : SlotGram {
     for (std::size_t k = 0; k < s.size(); ++k) {
       for (std::size_t m = k + 1; m < s.size(); ++m) {
         const auto term = autodiff::gram_squared(ctx.tape, s[k], s[m], rows.pairs[at++]);
-        total = total.valid() ? autodiff::add(ctx.tape, total, term) : term;
+        total = autodiff::add_to(ctx.tape, total, term);
       }
     }
     return total;

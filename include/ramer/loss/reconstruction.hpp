@@ -16,7 +16,7 @@ struct MeanSquares {
     nn::Var<E, 0> total;
     for (std::size_t m = 0; m < x.size(); ++m) {
       const auto term = autodiff::squared_error(ctx.tape, x[m], target[m], present[m]);
-      total = total.valid() ? autodiff::add(ctx.tape, total, term) : term;
+      total = autodiff::add_to(ctx.tape, total, term);
     }
     return total;
   }

@@ -75,7 +75,7 @@ nn::Var<E, 0> sum_over_modalities(nn::Context<E>& ctx, const Discriminator<E>& d
     ctx.tap(name, static_cast<Index>(m), logits);
     const auto ce = autodiff::cross_entropy(ctx.tape, logits, uniform ? Index{-1} : static_cast<Index>(m),
                                             only_present ? rows.present[m] : rows.all, rows.labels);
-    total = total.valid() ? autodiff::add(ctx.tape, total, ce) : ce;
+    total = autodiff::add_to(ctx.tape, total, ce);
   }
   return total;
 }

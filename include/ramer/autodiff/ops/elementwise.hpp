@@ -69,6 +69,12 @@ Var<T, R> add(Tp& tape, Var<T, R> a, Var<T, R> b) {
   return y;
 }
 
+/// total + x, where a total that nothing was added to yet is an invalid Var: the way to sum over modalities.
+template <class Tp, class T, int R>
+Var<T, R> add_to(Tp& tape, Var<T, R> total, Var<T, R> x) {
+  return total.valid() ? add(tape, total, x) : x;
+}
+
 /// y = factor * x.
 template <class Tp, class T, int R>
 Var<T, R> scale(Tp& tape, Var<T, R> x, T factor) {

@@ -17,6 +17,18 @@ struct SlopeTimes {  // du = dy * act'(u)
   RAMER_HD void operator()(Index i) const { du[i] = dy[i] * backend::activation_slope(act, u ? u[i] : T(0), y[i]); }
 };
 template <class T>
+struct BiasActivation {  // u = y + b, y = act(u)
+  const T* b;
+  backend::Activation act;
+  T *pre, *y;
+  Index cols;
+  RAMER_HD void operator()(Index r, Index c) const {
+    const T u = y[r * cols + c] + (b ? b[c] : T(0));
+    if (pre) pre[r * cols + c] = u;
+    y[r * cols + c] = backend::activate(act, u);
+  }
+};
+template <class T>
 struct Element {
   const T* x;
   Index cols;
@@ -45,30 +57,20 @@ Var<T, 2> linear(Tp& tape, std::span<const Var<T, 2>> xs, Var<T, 2> w, Var<T, 1>
 
   auto [y, out] = tape.output_if(tracked, Shape{rows, outputs});  // (R, O)
   T* pre = y.tracked() && backend::needs_preactivation(act) ? tape.template keep<T>(rows * outputs) : nullptr;
+  const T* bias = b.valid() ? b.data() : nullptr;
+  const bool fused = xs.size() == 1;
   Index column = 0;
   for (std::size_t k = 0; k < xs.size(); ++k) {
-    const bool last = k + 1 == xs.size();
-    // The epilogue needs the whole sum: with several inputs it runs as a pass of its own after the last product.
-    const bool fused = xs.size() == 1;
-    backend::Gemm<T> g{Transpose::No, Transpose::Yes, rows, outputs, xs[k].extent(1), T(1), xs[k].data(), xs[k].extent(1),
-                       w.data() + column, inputs, {out, k > 0}, outputs, {}};
-    if (fused) g.epilogue = {b.valid() ? b.data() : nullptr, act, pre, outputs};
+    const Index width = xs[k].extent(1);
+    backend::Gemm<T> g{Transpose::No, Transpose::Yes, rows, outputs, width, T(1), xs[k].data(), width, w.data() + column, inputs,
+                       {out, k > 0}, outputs, {}};
+    if (fused) g.epilogue = {bias, act, pre, outputs};
     tape.backend().gemm(g);
-    if (last && !fused && (b.valid() || act != backend::Activation::None)) {
-      struct Finish {
-        const T* b;
-        backend::Activation act;
-        T *pre, *y;
-        Index cols;
-        RAMER_HD void operator()(Index r, Index c) const {
-          const T u = y[r * cols + c] + (b ? b[c] : T(0));
-          if (pre) pre[r * cols + c] = u;
-          y[r * cols + c] = backend::activate(act, u);
-        }
-      };
-      tape.backend().map_2d(rows, outputs, Finish{b.valid() ? b.data() : nullptr, act, pre, out, outputs});
-    }
-    column += xs[k].extent(1);
+    column += width;
+  }
+  // The epilogue needs the whole sum: with several inputs it is a pass of its own after the last product.
+  if (!fused && (bias || act != backend::Activation::None)) {
+    tape.backend().map_2d(rows, outputs, detail::BiasActivation<T>{bias, act, pre, out, outputs});
   }
   if (!y.tracked()) return y;
 
