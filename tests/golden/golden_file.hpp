@@ -77,7 +77,7 @@ inline std::vector<std::filesystem::path> golden_files() {
   return files;
 }
 
-/// Empty if the numbers agree (DESIGN: double 1e-9 of the largest; float 1e-4 of it or four times the yardstick), else a sentence.
+/// Empty if the numbers agree (docs/design.md: double 1e-9 of the largest; float 1e-4 of it or four times the yardstick), else a sentence.
 inline std::string compare(const std::string& what, const std::vector<double>& ours, const std::vector<double>& theirs, bool is_float,
                            double yardstick, double absolute = 0, double relative = 0) {
   if (ours.size() != theirs.size()) return what + ": " + std::to_string(ours.size()) + " numbers, the file has " + std::to_string(theirs.size());

@@ -25,7 +25,7 @@ struct PlainTensor {
   explicit PlainTensor(std::vector<double> start, bool decay)
       : p(std::move(start)), m(p.size()), v(p.size()), decays(decay) {}
 
-  /// models.md 1.5: no bias correction, decay beside the moments' ratio.
+  /// As released: no bias correction, decay beside the moments' ratio.
   void bert_adam(const std::vector<double>& g, double rate, const OptimizerConfig& c) {
     for (std::size_t i = 0; i < p.size(); ++i) {
       m[i] = c.beta1 * m[i] + (1 - c.beta1) * g[i];

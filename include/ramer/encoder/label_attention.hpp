@@ -1,4 +1,4 @@
-// Label-wise attention (models.md 1.3): hidden states over time to one vector per label.
+// Label-wise attention (as released; the paper takes it for granted): hidden states over time to one vector per label.
 #pragma once
 
 #include "ramer/autodiff/ops/attention.hpp"

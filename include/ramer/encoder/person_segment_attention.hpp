@@ -67,7 +67,7 @@ struct PersonSegmentPlan {
 /// Per modality: J = [H_m | H_p] (R, 2H), or H_m without personality;
 ///   J += Att(J over the persons of each segment);  J += Att(J over the segments of each person),
 /// Att(q = k = v = x) = softmax(x x^T / sqrt(width)) x over available rows (no projections, one head); then the rows that label
-/// attention looks at, Linear 2H -> H with personality (models.md 2.B, ramer-decisions.md section 2).
+/// attention looks at, Linear 2H -> H with personality (section 4.1).
 struct PersonSegmentAttention {
   static constexpr bool enabled = true;
   using Plan = PersonSegmentPlan;

@@ -11,14 +11,14 @@
 
 namespace ramer::encoder {
 
-/// How the moment that is asked about is shown to the model (ramer-decisions.md section 2).
+/// How the moment that is asked about is shown to the model (docs/design.md, decisions of ours).
 enum class TargetTime {
   All,     ///< label attention sees all of the target's segments; nothing marks the moment
   Marked,  ///< as All, and a learned embedding (initially zero) is added at the target's time before the encoders
   Segment  ///< label attention sees the target's segment alone
 };
 
-/// How a missing modality counts (ramer-decisions.md section 1).
+/// How a missing modality counts (docs/design.md, missing modalities).
 enum class Missing {
   PresentOnly,  ///< an inferred X_alpha is an input of the reconstruction, and nowhere an observation
   All           ///< as released: missing rows count like present ones in the losses
@@ -37,7 +37,7 @@ struct TokenPlan {
   std::vector<std::uint8_t> target_mask;     ///< (R_t) available ones
   std::vector<std::uint64_t> target_key;     ///< (R_t)
   bool single = false;                       ///< label attention sees at most one row per sample: its scores have no effect
-  std::vector<std::uint8_t> present;         ///< (B) a[b, m]: the target has an available token (ramer-decisions.md section 1)
+  std::vector<std::uint8_t> present;         ///< (B) a[b, m]: the target has an available token
 
   /// @param positions rows of the position table  @param asked whether the batch's target is asked about, not the sample as
   /// a whole

@@ -1,4 +1,4 @@
-// The uni-modal encoder (models.md 1.1, 1.2): raw rows to hidden states.
+// The uni-modal encoder (section 4.1; its sizes and norms as released): raw rows to hidden states.
 #pragma once
 
 #include "ramer/autodiff/ops/elementwise.hpp"

@@ -10,7 +10,7 @@
 
 namespace ramer::loss {
 
-/// Weights of Eq 5, 8 and 13 (models.md 2.B: the release's script, lambda_r = lambda_s = 1).
+/// Weights of Eq 5, 8 and 13 as in the released script; lambda_r = lambda_s = 1.
 struct Weights {
   double cls_alpha = 0.01, cls_beta = 0.1, cls_gamma = 1.0;
   double rec_tilde = 1.0, rec_beta = 1.0, rec_gamma = 0.0;

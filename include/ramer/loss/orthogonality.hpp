@@ -13,7 +13,7 @@ struct OrthogonalityRows {
   std::span<const double* const> pairs;    ///< (M (M - 1) / 2) for (0,1), (0,2), ..., (1,2), ...
 };
 
-/// sum_m mean_b ||C^m_b (S^m_b)^T||_F^2 with C, S (C labels x H): a Gram matrix over label slots (ramer-decisions.md section 3, item 0).
+/// sum_m mean_b ||C^m_b (S^m_b)^T||_F^2 with C, S (C labels x H): a Gram matrix over label slots (docs/design.md).
 struct SlotGram {
   static constexpr bool pairs = false;
 

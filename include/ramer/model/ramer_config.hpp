@@ -8,7 +8,8 @@
 
 namespace ramer::wiring {
 
-/// The defaults are the default column of models.md 2.C. Slots of a recipe supply their own groups.
+/// The defaults are the paper's, completed as docs/design.md says ("Where the paper leaves room"). Slots of a recipe supply their
+/// own groups.
 template <class Recipe>
 struct RamerConfig {
   static_assert(detail::CheckRecipe<Recipe>::value);

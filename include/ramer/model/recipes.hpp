@@ -5,11 +5,11 @@
 
 namespace ramer::recipe {
 
-/// The paper: the default column of models.md 2.C with ramer-decisions.md.
+/// The paper; where it leaves room, docs/design.md says what was chosen.
 struct Ramer {
   static constexpr const char* name = "ramer";
   using Wiring = wiring::Ramer;
-  using Encoder = encoder::Transformer;                    // section 4.1; models.md 1.2
+  using Encoder = encoder::Transformer;                    // section 4.1
   using Auxiliary = encoder::PersonSegmentAttention;       // section 4.1, where a target person is given
   using Projection = projection::Subspaces;                // S^m = f_m(X_alpha), C^m = G(X_gamma)
   using Adversary = projection::GradientReversal;          // Eq 1, 2

@@ -32,7 +32,7 @@ struct Linear {
   }
 };
 
-/// "MLLinear" (models.md 1.4): widths i_0 -> i_1 -> ... -> out with ReLU between and none at the end. Weights Xavier uniform,
+/// "MLLinear" of the released code: widths i_0 -> i_1 -> ... -> out with ReLU between and none at the end. Weights Xavier uniform,
 /// biases as the framework leaves them.
 template <class E>
 struct Perceptron {

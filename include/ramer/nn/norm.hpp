@@ -1,4 +1,4 @@
-// Layer normalisation with its gain and bias (models.md 1.1, 1.2: eps 1e-12 inside the root).
+// Layer normalisation with its gain and bias (as released: eps 1e-12 inside the root).
 #pragma once
 
 #include "ramer/autodiff/ops/norm.hpp"
@@ -11,7 +11,7 @@ struct LayerNorm {
   Parameter<E> weight, bias;  ///< (D) gain and bias
 
   LayerNorm() = default;
-  /// `gain_decays`: the released training lets the gain of an INPUT normalisation decay, and no other (models.md 1.5).
+  /// `gain_decays`: the released training lets the gain of an INPUT normalisation decay, and no other.
   explicit LayerNorm(Index width, bool gain_decays = false)
       : weight({width}, Init::constant(1), gain_decays), bias({width}, Init::constant(0), false) {}
 

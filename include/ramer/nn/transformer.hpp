@@ -1,4 +1,4 @@
-// One post-norm transformer layer (models.md 1.2).
+// One post-norm transformer layer, as in BERT.
 #pragma once
 
 #include <cmath>

@@ -1,4 +1,4 @@
-// Specificity and commonality subspaces (paper section 4.2; models.md 2.B Eq 1, 2).
+// Specificity and commonality subspaces (section 4.2, Eq 1, 2).
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// Latent codes and the two-level reconstruction (Eq 6; models.md 2.B).
+// Latent codes and the two-level reconstruction (Eq 6).
 #pragma once
 
 #include <span>

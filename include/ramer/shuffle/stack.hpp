@@ -1,4 +1,4 @@
-// The stack shuffle (Eq 12; models.md 2.D) and its alternatives: who feeds which slot of the shuffled batch.
+// The stack shuffle (Eq 12) and its alternatives: who feeds which slot of the shuffled batch.
 //
 // A shuffle fills pi (B, M, C), the sample that slot (b, m, j) takes in the sample-wise pass, and rho (B, M, C), the modality that
 // it takes in the modality-wise pass. Evaluation never shuffles.

@@ -1,4 +1,4 @@
-// BertAdam (models.md 1.5), Adam and AdamW, with global and per-tensor clipping.
+// BertAdam (as released), Adam and AdamW, with global and per-tensor clipping.
 #pragma once
 
 #include <cmath>

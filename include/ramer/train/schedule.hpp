@@ -13,7 +13,7 @@ namespace ramer::train {
 enum class Schedule { Constant, WarmupLinear, WarmupCosine };
 
 /// Factor at fraction x = step / total of the run, with a warm-up over the first `warmup` of it.
-///   warmup_linear (models.md 1.5): x / warmup below, then max((x - 1) / (warmup - 1), 0).
+///   warmup_linear (as released): x / warmup below, then max((x - 1) / (warmup - 1), 0).
 ///   warmup_cosine: x / warmup below, then (1 + cos(pi (x - warmup) / (1 - warmup))) / 2.
 /// The first step of a warm-up therefore has rate 0.
 inline double schedule_factor(Schedule schedule, double x, double warmup) {

@@ -23,7 +23,7 @@ struct NormBiasTerm {
 }  // namespace detail
 
 /// y (R, D) = LN(dropout(x) + residual) with gain, bias (D). `residual` may be an invalid Var: absent.
-/// LN has population variance and eps inside the root (models.md 1.1: 1e-12).
+/// LN has population variance and eps inside the root (1e-12 as released).
 template <class Tp, class T>
 Var<T, 2> residual_norm(Tp& tape, Var<T, 2> x, Var<T, 2> residual, Var<T, 1> gain, Var<T, 1> bias,
                         const backend::DropoutPlan& dropout = {}, T eps = T(1e-12)) {
