@@ -102,6 +102,104 @@ TEST_CASE_TEMPLATE("attention", B, RAMER_TEST_BACKENDS) {
   }
 }
 
+/// softmax(scale q k^T) v for queries in groups of their own.
+Values plain_cross_attention(const Layout& l, const std::vector<std::int32_t>& queries, bool masks, Index heads, Index width,
+                             double scale, const backend::DropoutPlan& dropout, const std::vector<std::uint64_t>& key_row_key,
+                             const Values& q, const Values& k, const Values& v) {
+  const Index hidden = heads * width;
+  Values y(q.size(), 0.0);
+  for (Index g = 0; g < l.groups; ++g) {
+    const bool uniform = l.is_uniform(g, masks);
+    for (Index h = 0; h < heads; ++h) {
+      for (Index i = queries[at(g)]; i < queries[at(g) + 1]; ++i) {
+        const auto weight = [&](Index j) {
+          double dot = 0;
+          for (Index d = 0; d < width; ++d) dot += q[at(i * hidden + h * width + d)] * k[at(j * hidden + h * width + d)];
+          return uniform ? 1.0 : (!masks || l.key[at(j)] ? std::exp(scale * dot) : 0.0);
+        };
+        double total = 0;
+        for (Index j = l.offsets[at(g)]; j < l.offsets[at(g) + 1]; ++j) total += weight(j);
+        for (Index j = l.offsets[at(g)]; j < l.offsets[at(g) + 1]; ++j) {
+          double p = weight(j) / total;
+          if (dropout.active()) {
+            const std::uint64_t row = dropout.key(i) | (static_cast<std::uint64_t>(h) << 20);
+            p *= dropout.factor(row, static_cast<std::uint32_t>(key_row_key[at(j)] & 0xFFFFF));
+          }
+          for (Index d = 0; d < width; ++d) y[at(i * hidden + h * width + d)] += p * v[at(j * hidden + h * width + d)];
+        }
+      }
+    }
+  }
+  return y;
+}
+
+TEST_CASE_TEMPLATE("cross-attention: queries and keys are different rows", B, RAMER_TEST_BACKENDS) {
+  const std::vector<std::vector<Index>> query_lengths{{}, {2}, {3}, {1, 0, 2}, {1, 4, 2}, {0, 2, 3, 1, 5}};
+  std::uint64_t seed = 90;
+  for (std::size_t which = 0; which < kLengths.size(); ++which) {
+    for (const auto& extents : {std::array<Index, 2>{1, 1}, {2, 3}}) {
+      const Index heads = extents[0], width = extents[1], hidden = heads * width;
+      for (const bool masks : {false, true}) {
+        for (const double rate : {0.0, 0.3}) {
+          CAPTURE(which);
+          CAPTURE(heads);
+          CAPTURE(masks);
+          CAPTURE(rate);
+          Draw draw(++seed);
+          const Layout l(kLengths[which], draw);
+          const auto query_offsets = Draw::offsets(query_lengths[which]);
+          const Index queries = query_offsets.back();
+          Index longest = 0;
+          for (Index n : query_lengths[which]) longest = std::max(longest, n);
+          std::vector<std::uint64_t> row_key(at(queries)), key_row_key(at(l.rows));
+          for (std::size_t r = 0; r < row_key.size(); ++r) row_key[r] = (std::uint64_t{5} << 32) + 3 * r + 2;
+          for (std::size_t r = 0; r < key_row_key.size(); ++r) key_row_key[r] = (std::uint64_t{5} << 32) + 2 * r + 40;
+          const backend::DropoutPlan dropout{RandomStream(1, seed), rate, row_key.data()};
+          AttentionGroups groups{l.groups, l.longest, l.offsets.data(), masks ? l.key.data() : nullptr,
+                                 masks ? l.uniform.data() : nullptr};
+          groups.query_offsets = query_offsets.data(), groups.longest_query = longest, groups.key_row_key = key_row_key.data();
+          const std::vector<Values> in{draw.normal(queries * hidden), draw.normal(l.rows * hidden), draw.normal(l.rows * hidden)};
+          const auto f = [&](auto& tape, const Vars& v) {
+            const Shape<2> rows{{l.rows, hidden}};
+            return attention(tape, v[0].reshape(Shape{queries, hidden}), v[1].reshape(rows), v[2].reshape(rows), groups, heads,
+                             0.7, dropout);
+          };
+          CHECK(gradcheck_subsets<B>(in, f) == "");
+          CHECK(max_difference(value_of<B>(in, f), plain_cross_attention(l, query_offsets, masks, heads, width, 0.7, dropout,
+                                                                         key_row_key, in[0], in[1], in[2])) < 1e-12);
+          CHECK(gradcheck_subsets<B>({in[0], in[1]}, [&](auto& tape, const Vars& v) { return f(tape, Vars{v[0], v[1], v[1]}); }) ==
+                "");
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE("cross-attention to the queries' own rows is self-attention, bit for bit", B, RAMER_TEST_BACKENDS) {
+  Draw draw(7);
+  const Layout l({5, 0, 1, 3, 130}, draw);
+  const Shape<2> shape{{l.rows, Index{6}}};
+  const std::vector<Values> in{draw.normal(shape.size()), draw.normal(shape.size()), draw.normal(shape.size())};
+  std::vector<std::uint64_t> row_key(at(l.rows));
+  for (std::size_t r = 0; r < row_key.size(); ++r) row_key[r] = 7 * r;
+  const AttentionGroups self{l.groups, l.longest, l.offsets.data(), l.key.data(), l.uniform.data()};
+  AttentionGroups cross = self;
+  cross.query_offsets = l.offsets.data(), cross.longest_query = l.longest, cross.key_row_key = row_key.data();
+  for (const double rate : {0.0, 0.3}) {
+    const backend::DropoutPlan dropout{RandomStream(1, 2), rate, row_key.data()};
+    const auto run = [&](const AttentionGroups& groups) {
+      Recorder<B> r(in[0]);
+      const auto x = r.leaf(shape);
+      const auto y = attention(r.tape, x, x, constant(in[2], shape), groups, 2, 0.7, dropout);
+      Values result(y.data(), y.data() + y.size());
+      r.reverse(y, in[1]);
+      result.insert(result.end(), r.gradient.begin(), r.gradient.end());
+      return result;
+    };
+    CHECK(run(self) == run(cross));
+  }
+}
+
 TEST_CASE_TEMPLATE("attention ignores what a row that is no key holds", B, RAMER_TEST_BACKENDS) {
   const std::int32_t offsets[]{0, 3};
   const std::uint8_t key[]{1, 0, 1};
@@ -138,6 +236,10 @@ TEST_CASE("attention names what does not fit") {
   CHECK_THROWS_AS(attention(r.tape, x, x, other, groups, 1, 1.0), ShapeError);
   CHECK_THROWS_AS(attention(r.tape, x, x, x, groups, 2, 1.0), ShapeError);
   CHECK_THROWS_AS(attention(r.tape, x, x, x, groups, 0, 1.0), ShapeError);
+  AttentionGroups cross = groups;
+  cross.query_offsets = offsets;
+  CHECK_THROWS_AS(attention(r.tape, other, x, x, cross, 1, 1.0), ShapeError);
+  CHECK_THROWS_AS(attention(r.tape, x, x, r.leaf(Shape{Index{1}, Index{3}}), cross, 1, 1.0), ShapeError);
 }
 
 TEST_CASE_TEMPLATE("segment_pool", B, RAMER_TEST_BACKENDS) {

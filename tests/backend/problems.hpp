@@ -144,6 +144,8 @@ class ProblemMaker {
     take("layer_norm_reverse", [&](P& p) { layer_norm_reverse(p); });
     take("attention", [&](P& p) { attention(p, false); });
     take("attention_reverse", [&](P& p) { attention(p, true); });
+    take("cross-attention", [&](P& p) { cross_attention(p, false); });
+    take("cross-attention_reverse", [&](P& p) { cross_attention(p, true); });
     take("segment_pool", [&](P& p) { segment_pool(p, false); });
     take("segment_pool_reverse", [&](P& p) { segment_pool(p, true); });
     take("contrastive", [&](P& p) { contrastive(p, false); });
@@ -338,6 +340,41 @@ class ProblemMaker {
       r.dk = form == 1 ? all.at(columns) : Target<T>{all.data, true};
       r.dv = form == 1 ? all.at(2 * columns) : Target<T>{all.data, true};
     }
+    p.run = [r](B& b) { b.attention_reverse(r); };
+  }
+
+  /// Queries are rows of their own; groups may lack queries, rows, or both.
+  void cross_attention(P& p, bool reverse) {
+    backend::Attention<T> f;
+    static constexpr Index widths[] = {1, 3, 8, 16, 20, 32, 33, 64};
+    f.groups = below(6), f.heads = 1 + below(3), f.width = widths[below(std::size(widths))];
+    std::vector<std::int32_t> at, query_at;
+    const bool few = coin();  // either side may be the longer one
+    f.longest = offsets(f.groups, few ? below(9) : large_ ? 130 : below(70), at);
+    f.longest_query = offsets(f.groups, few ? (large_ ? 130 : below(70)) : below(9), query_at);
+    f.rows = at.back(), f.query_rows = query_at.back();
+    f.offsets = p.input(at), f.query_offsets = p.input(query_at);
+    if (coin()) f.key = p.input(mask(f.rows));
+    if (coin()) f.uniform = p.input(mask(f.groups));
+    f.scale = T(1) / std::sqrt(static_cast<T>(f.width));
+    f.ld = f.heads * f.width + below(3);
+    f.q = p.input(numbers(f.query_rows * f.ld, -3, 3));
+    f.k = p.input(numbers(f.rows * f.ld, -3, 3));
+    f.v = coin() ? f.k : p.input(numbers(f.rows * f.ld));
+    f.dropout = dropout(p, f.query_rows);
+    f.key_row_key = dropout(p, f.rows).row_key;
+    f.ld_out = f.heads * f.width + below(3);
+    if (!reverse) {
+      f.out = p.output(f.query_rows * f.ld_out, false, rng_).data;
+      p.run = [f](B& b) { b.attention(f); };
+      return;
+    }
+    backend::AttentionReverse<T> r;
+    r.forward = f;
+    r.dout = p.input(numbers(f.query_rows * f.ld_out));
+    if (below(4)) r.dq = p.output(f.query_rows * f.ld, coin(), rng_);
+    if (below(4)) r.dk = p.output(f.rows * f.ld, coin(), rng_);
+    if (below(4)) r.dv = r.dk && coin() ? Target<T>{r.dk.data, true} : p.output(f.rows * f.ld, coin(), rng_);
     p.run = [r](B& b) { b.attention_reverse(r); };
   }
 

@@ -138,6 +138,8 @@ struct LayerNormReverse {
 ///   p = softmax over keys of scale <q, k>;   out = dropout(p) v.
 /// A group flagged `uniform`, or one without keys, attends uniformly to all of its rows, whatever q and k are.
 /// Head h uses columns [h * width, (h + 1) * width) of q, k, v and out.
+/// Cross-attention: with `query_offsets` the queries are rows of their own, q and out having query_rows rows, and group g's
+/// queries attend to group g's rows of k and v. A group without rows gives its queries 0.
 template <class T>
 struct Attention {
   Index groups = 0, rows = 0, heads = 1, width = 0;
@@ -151,6 +153,17 @@ struct Attention {
   DropoutPlan dropout{};  ///< on p: row = key of the query with the head in bits 20..31, column = low 20 bits of the key row's key
   T* out = nullptr;
   Index ld_out = 0;
+  const std::int32_t* query_offsets = nullptr;  ///< (groups + 1); null: the queries are the rows
+  Index query_rows = 0, longest_query = 0;      ///< of the queries, where they are rows of their own
+  const std::uint64_t* key_row_key = nullptr;   ///< (rows) logical rows of the keys, where the queries are rows of their own; null: their numbers
+
+  RAMER_HD bool crosses() const { return query_offsets != nullptr; }
+  RAMER_HD const std::int32_t* queries() const { return crosses() ? query_offsets : offsets; }
+  RAMER_HD Index longest_queries() const { return crosses() ? longest_query : longest; }
+  /// Logical row of row `r` of k and v.
+  RAMER_HD std::uint64_t key_of_row(Index r) const {
+    return !crosses() ? dropout.key(r) : key_row_key ? key_row_key[r] : static_cast<std::uint64_t>(r);
+  }
 };
 
 /// Logical place of an attention weight for dropout.

@@ -143,16 +143,17 @@ class Reference {
     std::vector<T> weight;
     for (Index g = 0; g < p.groups; ++g) {
       const Index begin = p.offsets[g], n = p.offsets[g + 1] - begin;
+      const Index first = p.queries()[g], queries = p.queries()[g + 1] - first;
       for (Index h = 0; h < p.heads; ++h) {
         attention_weights(p, g, h, weight);
-        for (Index i = 0; i < n; ++i) {
+        for (Index i = 0; i < queries; ++i) {
           for (Index d = 0; d < p.width; ++d) {
             T total{};
             for (Index j = 0; j < n; ++j) {
-              total += weight[static_cast<std::size_t>(i * n + j)] * attention_factor(p, begin + i, begin + j, h) *
+              total += weight[static_cast<std::size_t>(i * n + j)] * attention_factor(p, first + i, begin + j, h) *
                        p.v[(begin + j) * p.ld + h * p.width + d];
             }
-            p.out[(begin + i) * p.ld_out + h * p.width + d] = total;
+            p.out[(first + i) * p.ld_out + h * p.width + d] = total;
           }
         }
       }
@@ -164,17 +165,18 @@ class Reference {
     std::vector<T> weight, dscore;
     for (Index g = 0; g < p.groups; ++g) {
       const Index begin = p.offsets[g], n = p.offsets[g + 1] - begin;
+      const Index first = p.queries()[g], queries = p.queries()[g + 1] - first;
       for (Index h = 0; h < p.heads; ++h) {
         const bool uniform = attention_weights(p, g, h, weight);
-        dscore.assign(static_cast<std::size_t>(n * n), T(0));
-        for (Index i = 0; i < n && !uniform; ++i) {
-          const T* dout = r.dout + (begin + i) * p.ld_out + h * p.width;
+        dscore.assign(static_cast<std::size_t>(queries * n), T(0));
+        for (Index i = 0; i < queries && !uniform; ++i) {
+          const T* dout = r.dout + (first + i) * p.ld_out + h * p.width;
           T mean{};
           for (int pass = 0; pass < 2; ++pass) {
             for (Index j = 0; j < n; ++j) {
               T dp{};
               for (Index d = 0; d < p.width; ++d) dp += dout[d] * p.v[(begin + j) * p.ld + h * p.width + d];
-              dp *= attention_factor(p, begin + i, begin + j, h);
+              dp *= attention_factor(p, first + i, begin + j, h);
               const T w = weight[static_cast<std::size_t>(i * n + j)];
               if (pass == 0) {
                 mean += w * dp;
@@ -184,17 +186,22 @@ class Reference {
             }
           }
         }
-        for (Index i = 0; i < n; ++i) {
+        for (Index i = 0; i < queries && r.dq; ++i) {
           for (Index d = 0; d < p.width; ++d) {
-            T dq{}, dk{}, dv{};
-            for (Index j = 0; j < n; ++j) {
-              dq += dscore[static_cast<std::size_t>(i * n + j)] * p.k[(begin + j) * p.ld + h * p.width + d];
-              dk += dscore[static_cast<std::size_t>(j * n + i)] * p.q[(begin + j) * p.ld + h * p.width + d];
-              dv += weight[static_cast<std::size_t>(j * n + i)] * attention_factor(p, begin + j, begin + i, h) *
-                    r.dout[(begin + j) * p.ld_out + h * p.width + d];
+            T dq{};
+            for (Index j = 0; j < n; ++j) dq += dscore[static_cast<std::size_t>(i * n + j)] * p.k[(begin + j) * p.ld + h * p.width + d];
+            r.dq.put((first + i) * p.ld + h * p.width + d, p.scale * dq);
+          }
+        }
+        for (Index j = 0; j < n; ++j) {
+          for (Index d = 0; d < p.width; ++d) {
+            T dk{}, dv{};
+            for (Index i = 0; i < queries; ++i) {
+              dk += dscore[static_cast<std::size_t>(i * n + j)] * p.q[(first + i) * p.ld + h * p.width + d];
+              dv += weight[static_cast<std::size_t>(i * n + j)] * attention_factor(p, first + i, begin + j, h) *
+                    r.dout[(first + i) * p.ld_out + h * p.width + d];
             }
-            const Index at = (begin + i) * p.ld + h * p.width + d;
-            if (r.dq) r.dq.put(at, p.scale * dq);
+            const Index at = (begin + j) * p.ld + h * p.width + d;
             if (r.dk) r.dk.put(at, p.scale * dk);
             if (r.dv) r.dv.put(at, dv);
           }
@@ -301,21 +308,22 @@ class Reference {
   template <class T>
   static T attention_factor(const Attention<T>& p, Index query, Index key, Index head) {
     if (!p.dropout.active()) return T(1);
-    return static_cast<T>(p.dropout.factor(attention_row(p.dropout.key(query), head), attention_column(p.dropout.key(key))));
+    return static_cast<T>(p.dropout.factor(attention_row(p.dropout.key(query), head), attention_column(p.key_of_row(key))));
   }
   /// Fills weight (n, n) for a group and head; true when the group attends uniformly.
   template <class T>
   static bool attention_weights(const Attention<T>& p, Index g, Index h, std::vector<T>& weight) {
     const Index begin = p.offsets[g], n = p.offsets[g + 1] - begin;
-    weight.assign(static_cast<std::size_t>(n * n), T(0));
+    const Index first = p.queries()[g], queries = p.queries()[g + 1] - first;
+    weight.assign(static_cast<std::size_t>(queries * n), T(0));
     bool uniform = p.uniform && p.uniform[g];
     if (!uniform && p.key) uniform = std::none_of(p.key + begin, p.key + begin + n, [](std::uint8_t k) { return k != 0; });
-    for (Index i = 0; i < n; ++i) {
+    for (Index i = 0; i < queries; ++i) {
       T* row = weight.data() + i * n;
       T largest = -std::numeric_limits<T>::infinity(), total{};
       for (Index j = 0; j < n; ++j) {
         for (Index d = 0; d < p.width && !uniform; ++d)
-          row[j] += p.q[(begin + i) * p.ld + h * p.width + d] * p.k[(begin + j) * p.ld + h * p.width + d];
+          row[j] += p.q[(first + i) * p.ld + h * p.width + d] * p.k[(begin + j) * p.ld + h * p.width + d];
         row[j] *= p.scale;
         if (uniform || !p.key || p.key[begin + j]) largest = std::max(largest, row[j]);
       }

@@ -6,26 +6,37 @@
 
 namespace ramer::autodiff {
 
-/// Which rows attend to which: contiguous groups, and the rows among them that are keys.
+/// Which rows attend to which: contiguous groups, and the rows among them that are keys. In cross-attention the queries are rows
+/// of their own, in as many groups.
 struct AttentionGroups {
   Index groups = 0, longest = 0;
   const std::int32_t* offsets = nullptr;  ///< (groups + 1)
   const std::uint8_t* key = nullptr;      ///< (R); null: all
   const std::uint8_t* uniform = nullptr;  ///< (groups); null: none
+  const std::int32_t* query_offsets = nullptr;  ///< (groups + 1) groups of queries; null: the queries are the rows
+  Index longest_query = 0;
+  const std::uint64_t* key_row_key = nullptr;   ///< (R) logical rows of the keys for dropout, with query_offsets
 };
 
-/// y (R, H) = multi-head scaled dot-product attention: softmax(scale q k^T) v within each group, per head of H / heads columns.
+/// y (Q, H) = multi-head scaled dot-product attention of q (Q, H) to k, v (R, H): softmax(scale q k^T) v within each group, per
+/// head of H / heads columns.
 template <class Tp, class T>
 Var<T, 2> attention(Tp& tape, Var<T, 2> q, Var<T, 2> k, Var<T, 2> v, const AttentionGroups& groups, Index heads, T scale,
                     const backend::DropoutPlan& dropout = {}) {
-  require<ShapeError>(q.shape() == k.shape() && q.shape() == v.shape(), "attention: q ", q.shape(), ", k ", k.shape(), ", v ",
-                      v.shape());
+  require<ShapeError>(k.shape() == v.shape() && (groups.query_offsets ? q.extent(1) == k.extent(1) : q.shape() == k.shape()),
+                      "attention: q ", q.shape(), ", k ", k.shape(), ", v ", v.shape());
   require<ShapeError>(heads > 0 && q.extent(1) % heads == 0, "attention: width ", q.extent(1), " is no multiple of ", heads, " heads");
   auto [y, out] = tape.output(q.shape(), q, k, v);
   const Index width = q.extent(1);
-  const backend::Attention<T> p{groups.groups, q.extent(0), heads,    width / heads, groups.offsets, groups.longest, groups.key,
-                                groups.uniform, scale,      q.data(), k.data(),      v.data(),       width,          dropout,
-                                out,            width};
+  backend::Attention<T> p;
+  p.groups = groups.groups, p.rows = k.extent(0), p.heads = heads, p.width = width / heads;
+  p.offsets = groups.offsets, p.longest = groups.longest, p.key = groups.key, p.uniform = groups.uniform;
+  p.scale = scale, p.q = q.data(), p.k = k.data(), p.v = v.data(), p.ld = width, p.dropout = dropout;
+  p.out = out, p.ld_out = width;
+  if (groups.query_offsets) {
+    p.query_offsets = groups.query_offsets, p.query_rows = q.extent(0), p.longest_query = groups.longest_query;
+    p.key_row_key = groups.key_row_key;
+  }
   tape.backend().attention(p);
   tape.record(y, [=](Tp& t, const T* dy) {
     const auto dq = t.target(q), dk = t.target(k), dv = t.target(v);

@@ -1,6 +1,6 @@
 // Attention inside ragged groups of rows. A task is one (group, head); it works on kQueryRows queries at a time, so that its
-// memory grows with the length of the group and not with its square. Forward: 4 n^2 width FLOP for each head of a group of n
-// rows; reverse: 10 n^2 width, since probabilities are recomputed.
+// memory grows with the length of the group and not with its square. Forward: 4 m n width FLOP for each head of a group of m
+// queries and n rows; reverse: 10 m n width, since probabilities are recomputed.
 #pragma once
 
 #include "ramer/backend/cpu/dropout.hpp"
@@ -16,11 +16,12 @@ struct AttentionScratch {
   T *key_t = nullptr, *key = nullptr, *value = nullptr;  // packed
   T *p = nullptr, *dp = nullptr, *dropped = nullptr;     // (kQueryRows, stride)
   T *factor = nullptr, *mask = nullptr;                  // (longest)
-  T *dq = nullptr, *dk = nullptr, *dv = nullptr;         // (longest, width)
+  T *dq = nullptr, *dk = nullptr, *dv = nullptr;         // (longest queries or rows, width)
   T* product = nullptr;                                  // of gemm_serial
 
   static std::size_t layout(void* base, const Attention<T>& p, bool reverse, AttentionScratch& s) {
-    const Index n = p.longest, stride = padded_columns<T>(n), rows = std::min(kQueryRows, n);
+    const Index n = p.longest, queries = p.longest_queries();
+    const Index stride = padded_columns<T>(n), rows = std::min(kQueryRows, queries);
     Carver carver(base);
     s.key_t = carver.take<T>(packed_size<T>(p.width, n));
     s.value = carver.take<T>(reverse ? packed_size<T>(p.width, n) : packed_size<T>(n, p.width));
@@ -31,7 +32,7 @@ struct AttentionScratch {
       s.key = carver.take<T>(packed_size<T>(n, p.width));
       s.dp = carver.take<T>(rows * stride);
       s.dropped = carver.take<T>(p.dropout.active() ? rows * stride : 0);
-      s.dq = carver.take<T>(n * p.width);
+      s.dq = carver.take<T>(queries * p.width);
       s.dk = carver.take<T>(n * p.width);
       s.dv = carver.take<T>(n * p.width);
       s.product = carver.take<T>(packed_size<T>(rows, p.width) + left_size<T>(true, n, rows));
@@ -46,8 +47,9 @@ struct AttentionTask {
   const Attention<T>& p;
   Index group, head;
   Index begin = p.offsets[group], n = p.offsets[group + 1] - begin;
+  Index first = p.queries()[group], queries = p.queries()[group + 1] - first;
   Index stride = padded_columns<T>(n);
-  bool uniform = p.uniform && p.uniform[group];
+  bool uniform = n == 0 || (p.uniform && p.uniform[group]);
   bool consecutive = true;  ///< keys of the rows count up by one, so that their draws come in quads
 
   /// Fills mask (stride): 1 for keys, 0 for other rows and beyond the group.
@@ -63,13 +65,14 @@ struct AttentionTask {
       uniform = keys == 0;
     }
     if (p.dropout.active() && n > 0) {
-      const std::uint32_t first = attention_column(p.dropout.key(begin));
+      const std::uint32_t column = attention_column(p.key_of_row(begin));
       for (Index j = 0; j < n && consecutive; ++j)
-        consecutive = attention_column(p.dropout.key(begin + j)) == first + static_cast<std::uint32_t>(j);
+        consecutive = attention_column(p.key_of_row(begin + j)) == column + static_cast<std::uint32_t>(j);
     }
   }
 
   const T* at(const T* x) const { return x + begin * p.ld + head * p.width; }
+  const T* query_at(Index query) const { return p.q + (first + query) * p.ld + head * p.width; }
 
   /// Packs the keys as op(B) of the scores: (width, n).
   void pack_keys(T* key_t) const {
@@ -84,7 +87,7 @@ struct AttentionTask {
     }
     Gemm<T> g;
     g.m = rows, g.n = n, g.k = p.width, g.alpha = p.scale;
-    g.a = at(p.q) + query * p.ld, g.lda = p.ld;
+    g.a = query_at(query), g.lda = p.ld;
     g.c = {s.p, false}, g.ldc = stride;
     multiply_packed(g, s.key_t, 0, rows, 0, stride, static_cast<T*>(nullptr));  // whole tiles; rows are as long
     const T* const mask = s.mask;
@@ -103,17 +106,17 @@ struct AttentionTask {
 
   /// Dropout factors of one query's row.
   void factors(Index query, T* factor) const {
-    const std::uint64_t row = attention_row(p.dropout.key(begin + query), head);
-    if (consecutive) return dropout_factors(p.dropout, row, attention_column(p.dropout.key(begin)), n, factor);
+    const std::uint64_t row = attention_row(p.dropout.key(first + query), head);
+    if (consecutive) return dropout_factors(p.dropout, row, n > 0 ? attention_column(p.key_of_row(begin)) : 0, n, factor);
     for (Index j = 0; j < n; ++j)
-      factor[j] = static_cast<T>(p.dropout.factor(row, attention_column(p.dropout.key(begin + j))));
+      factor[j] = static_cast<T>(p.dropout.factor(row, attention_column(p.key_of_row(begin + j))));
   }
 
   void forward(const AttentionScratch<T>& s) const {
     pack_keys(s.key_t);
     pack_b(false, at(p.v), p.ld, n, p.width, s.value);
-    for (Index query = 0; query < n; query += kQueryRows) {
-      const Index rows = std::min(kQueryRows, n - query);
+    for (Index query = 0; query < queries; query += kQueryRows) {
+      const Index rows = std::min(kQueryRows, queries - query);
       probabilities(query, rows, s);
       for (Index i = 0; i < rows && p.dropout.active(); ++i) {
         factors(query + i, s.factor);
@@ -125,7 +128,7 @@ struct AttentionTask {
       Gemm<T> g;
       g.m = rows, g.n = p.width, g.k = n;
       g.a = s.p, g.lda = stride;
-      g.c = {p.out + (begin + query) * p.ld_out + head * p.width, false}, g.ldc = p.ld_out;
+      g.c = {p.out + (first + query) * p.ld_out + head * p.width, false}, g.ldc = p.ld_out;
       multiply_packed(g, s.value, 0, rows, 0, p.width, static_cast<T*>(nullptr));
     }
   }
@@ -133,17 +136,21 @@ struct AttentionTask {
   void reverse(const AttentionReverse<T>& r, const AttentionScratch<T>& s) const {
     const bool scores = !uniform && (r.dq || r.dk);
     if (uniform) {
-      std::fill_n(s.dq, n * p.width, T(0));
+      std::fill_n(s.dq, queries * p.width, T(0));
       std::fill_n(s.dk, n * p.width, T(0));
+    }
+    if (queries == 0) {
+      std::fill_n(s.dk, n * p.width, T(0));
+      std::fill_n(s.dv, n * p.width, T(0));
     }
     pack_keys(s.key_t);
     if (scores) {
       pack_b(true, at(p.v), p.ld, p.width, n, s.value);
       pack_b(false, at(p.k), p.ld, n, p.width, s.key);
     }
-    for (Index query = 0; query < n; query += kQueryRows) {
-      const Index rows = std::min(kQueryRows, n - query);
-      const T* dout = r.dout + (begin + query) * p.ld_out + head * p.width;
+    for (Index query = 0; query < queries; query += kQueryRows) {
+      const Index rows = std::min(kQueryRows, queries - query);
+      const T* dout = r.dout + (first + query) * p.ld_out + head * p.width;
       probabilities(query, rows, s);
       if (scores) {
         Gemm<T> g;  // dP = dO V^T
@@ -182,15 +189,17 @@ struct AttentionTask {
         g.c = {s.dq + query * p.width, false}, g.ldc = p.width;
         multiply_packed(g, s.key, 0, rows, 0, p.width, static_cast<T*>(nullptr));
       }
-      if (r.dk) add_transposed_product(s.dp, p.scale, at(p.q) + query * p.ld, p.ld, rows, s.product, {s.dk, query > 0});
+      if (r.dk) add_transposed_product(s.dp, p.scale, query_at(query), p.ld, rows, s.product, {s.dk, query > 0});
     }
-    for (Index i = 0; i < n; ++i) {  // in this order: the three may be one buffer
-      const Index place = (begin + i) * p.ld + head * p.width;
-      const T *const dq = s.dq + i * p.width, *const dk = s.dk + i * p.width, *const dv = s.dv + i * p.width;
-      if (r.dq) put_all(r.dq.at(place), p.width, [dq](Index d) { return dq[d]; });
-      if (r.dk) put_all(r.dk.at(place), p.width, [dk](Index d) { return dk[d]; });
-      if (r.dv) put_all(r.dv.at(place), p.width, [dv](Index d) { return dv[d]; });
-    }
+    put_rows(r.dq, first, queries, s.dq);  // in this order: the three may be one buffer
+    put_rows(r.dk, begin, n, s.dk);
+    put_rows(r.dv, begin, n, s.dv);
+  }
+
+  /// Rows of x (count, width) to rows [row, row + count) of a target.
+  void put_rows(Target<T> to, Index row, Index count, const T* x) const {
+    for (Index i = 0; to && i < count; ++i)
+      put_all(to.at((row + i) * p.ld + head * p.width), p.width, [y = x + i * p.width](Index d) { return y[d]; });
   }
 
   /// c (n, width) = or += alpha weight (rows, n)^T b (rows, width).
