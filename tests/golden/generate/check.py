@@ -14,6 +14,7 @@ import torch
 
 import golden_io
 import ramer_reference as ramer
+import released_reference as released
 import stack_shuffle
 
 TOLERANCE = 1e-10
@@ -170,6 +171,62 @@ def check_curve(directory, tensors, metadata, report):
             report.compare(name, value, final[name[len("final/buffer/") :]])
 
 
+def check_released(directory, tensors, metadata, report):
+    """Kinds `carat` and `ramer_released`."""
+    config = json.loads(metadata["config"])
+    inputs, params, buffers = load_state(directory, tensors, config)
+    run = released.Run(metadata["kind"], config, params, buffers, inputs)
+    for name, expected in tensors.items():
+        kind, _, key = name.partition("/")
+        if kind in ("in", "before"):
+            continue
+        key_bias = name.endswith("attention.self.key.bias")
+        if key_bias and kind == "after":
+            continue  # the rounding noise of a gradient that is 0 in theory, squared or made a step
+        actual = array(run.tensors.get(name))
+        if name == "grad_norm/all":
+            listed = json.loads(metadata["grad_norm_names"])
+            actual = np.array([run.gradients[n].norm().item() if n in run.gradients else 0.0 for n in listed])
+        report.compare(name, expected, actual, key_bias)
+    untouched = sorted(n for n in params if n not in run.gradients)
+    if untouched != sorted(json.loads(metadata["no_grad"])):
+        report.failures.append(f"no_grad: {untouched}")
+    decaying = released.decaying(metadata["kind"], params, run.gradients)
+    if sorted(decaying) != sorted(json.loads(metadata["weight_decay_params"])):
+        report.failures.append("weight_decay_params differ")
+
+
+def check_carat_curve(directory, tensors, metadata, report):
+    config = json.loads(metadata["config"])
+    base, about = golden_io.read(os.path.join(directory, config["sibling"] + ".safetensors"))
+    group = lambda prefix: {k[len(prefix) :]: v for k, v in base.items() if k.startswith(prefix)}  # noqa: E731
+    inputs = group("in/")
+    if json.loads(metadata["identity_permutations"]):
+        inputs = released.identity_shuffle(inputs)
+    plan = [json.loads(metadata[key]) for key in ("steps", "lr", "t_total", "warmup")]
+    rows, params, buffers, _ = released.curve(
+        "carat", json.loads(about["config"]), group("before/param/"), group("before/buffer/"), inputs, *plan, torch.float64
+    )
+    report.compare("curve", tensors["curve"], rows)
+    for name, value in tensors.items():
+        final, _, key = name.partition("/")
+        if final == "final" and not name.endswith("attention.self.key.bias"):
+            part, _, leaf = key.partition("/")
+            report.compare(name, value, (params if part == "param" else buffers)[leaf])
+
+
+def check_released_curve(directory, tensors, metadata, report):
+    config = json.loads(metadata["config"])
+    inputs, params, buffers = load_state(directory, tensors, config)
+    plan = [config[key] for key in ("steps", "lr", "t_total", "warmup")]
+    rows, _, final, score = released.curve("ramer_released", config, params, buffers, inputs, *plan, torch.float64)
+    report.compare("curve/curve", tensors["curve/curve"], rows)
+    report.compare("curve/final_eval_score", tensors["curve/final_eval_score"], score)
+    for name, value in tensors.items():
+        if name.startswith("final/buffer/"):
+            report.compare(name, value, final[name[len("final/buffer/") :]])
+
+
 def check_shuffle(directory, tensors, metadata, report):
     config = json.loads(metadata["config"])
     sizes = (config["B"], config["M"], config["z"], config["k_s"], config["k_m"], config["rounds"])
@@ -222,6 +279,10 @@ def check_metrics(directory, tensors, metadata, report):
 CHECKS = {
     "ramer_paper": check_step,
     "ramer_paper_curve": check_curve,
+    "ramer_released": check_released,
+    "ramer_released_curve": check_released_curve,
+    "carat": check_released,
+    "carat_curve": check_carat_curve,
     "shuffle_vectors": check_shuffle,
     "metrics": check_metrics,
 }

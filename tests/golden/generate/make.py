@@ -15,6 +15,8 @@ import cases
 import check
 import golden_io
 import ramer_reference as ramer
+import released_cases
+import released_reference as released
 import stack_shuffle
 
 # What a file holds besides losses, gradient norms and evaluation scores; a name that ends in "." is a family.
@@ -36,6 +38,23 @@ EVAL_BEFORE_KEEP = (
     "delta.", "D_tilde.", "X_gamma.", "max_logit_", "C.", "S.", "agg_out", "agg_scores_mean", "score", "pred_labels",
 )  # fmt: skip
 EVAL_BEFORE_WIDE = ("delta.", "max_logit_", "agg_out", "score", "pred_labels")
+# Kinds `carat` and `ramer_released`: what is left out of a whole file (N x N), and what a reduced file holds.
+RELEASED_LEAVES = ("cl_mask", "supcon.anchor_dot_contrast", "supcon.log_prob", "eval_after/")
+RELEASED_KEEP = {
+    "all": ["mid/", "grad_mid/", "grad/", "after/", "eval_before/"],
+    "step": [
+        "grad/", "after/param/", "after/buffer/", "mid/agg_out", "mid/shuffle_", "mid/a2t_position", "mid/v2t_position",
+        "mid/visual_encoder_in", "mid/audio_encoder_in", "grad_mid/v2t_position", "mid/score", "mid/predict_scores",
+        "eval_before/predict_scores", "eval_before/predict_labels", "eval_before/agg_", "eval_before/score",
+        "eval_before/pred_labels",
+    ],
+}  # fmt: skip
+RELEASED_SCORES = ("eval_after/agg_out", "eval_after/pred_labels", "eval_after/predict_labels", "eval_after/predict_scores", "eval_after/score")
+NAME_MAP = {
+    "encoder_out": "{m}_output", "label_attention": "{m}_attention", "X_alpha": "U_all_{m}", "Z_alpha": "latent_{m}",
+    "X_tilde": "recon_{m}", "proto_softmax": "{m}_sim", "delta": "{m}_latent_padding", "D_tilde": "{m}_padding",
+    "X_beta": "{m}_aug", "X_gamma": "{m}_beta", "S": "private_{m}", "C": "common_{m}",
+}  # fmt: skip
 DISCRETE = ("winner_", "pred_labels", "present", "shuffle_", "delta.", "scl_class_ids")
 
 
@@ -152,6 +171,72 @@ def write_curve(directory, curve):
     golden_io.write(os.path.join(directory, curve.name + ".safetensors"), tensors, metadata)
 
 
+def write_released(directory, case):
+    """Kinds `carat` and `ramer_released`."""
+    run, low = (
+        released.Run(case.kind, case.config, case.params, case.buffers, case.inputs, dtype)
+        for dtype in (torch.float64, torch.float32)
+    )
+    kept, differences = {}, {}
+    for name, value in run.tensors.items():
+        inside = any(name.startswith(prefix) for prefix in RELEASED_KEEP[case.keep])
+        left = any(part in name for part in RELEASED_LEAVES) or (case.keep == "all" and "/adam_" in name)
+        if not name.startswith("loss/") and (left or not inside) and name not in RELEASED_SCORES:
+            continue
+        kept[name] = numpy_of(value)
+        gap = np.abs(kept[name].astype(np.float64) - numpy_of(low.tensors[name]).astype(np.float64))
+        differences[name] = rounded_up(float(gap.max()))
+        discrete = ("winner_", "pred_labels", "predict_labels", "delta.", "latent_padding", "pos_mask")
+        if name.startswith(("mid/", "eval_before/")) and any(part in name for part in discrete):
+            if differences[name] > 1e-4:
+                raise SystemExit(f"{case.name}: {name} is decided within float32 rounding; choose another seed")
+    kept.update({f"in/{k}": v for k, v in case.inputs.items()})
+    kept.update({f"before/param/{k}": v for k, v in case.params.items()})
+    kept.update({f"before/buffer/{k}": v for k, v in case.buffers.items()})
+    metadata = base_metadata(case.name, case.kind, case.config)
+    metadata["no_grad"] = json.dumps([n for n in case.params if n not in run.gradients])
+    metadata["weight_decay_params"] = json.dumps(released.decaying(case.kind, case.params, run.gradients))
+    metadata["f32_maxdiff"] = json.dumps(differences, separators=(",", ":"))
+    if case.kind == "ramer_released":
+        metadata["name_map"] = json.dumps(NAME_MAP)
+    golden_io.write(os.path.join(directory, case.name + ".safetensors"), kept, metadata)
+
+
+def write_released_curve(directory, curve):
+    case = curve.case
+    carat = case.kind == "carat"
+    inputs = released.identity_shuffle(case.inputs) if carat else case.inputs
+    plan = (curve.steps, curve.lr, curve.t_total, curve.warmup)
+    rows, params, final, score = released.curve(
+        case.kind, case.config, case.params, case.buffers, inputs, *plan, torch.float64
+    )
+    low = released.curve(case.kind, case.config, case.params, case.buffers, inputs, *plan, torch.float32)[0]
+    columns = released.CURVE_COLUMNS[case.kind] + ["lr_scheduled" if carat else "lr_used"]
+    facts = {"lr": curve.lr, "t_total": curve.t_total, "warmup": curve.warmup, "steps": curve.steps}
+    tensors = {f"final/buffer/{k}": v for k, v in final.items()}
+    if carat:
+        metadata = base_metadata(curve.name, "carat_curve", {"sibling": case.name})
+        metadata.update({k: json.dumps(v) for k, v in facts.items()})
+        metadata.update(columns=json.dumps(columns), identity_permutations="true")
+        tensors.update({"curve": rows, "curve_f32": low})
+        tensors.update({f"final/param/{k}": v for k, v in params.items()})
+    else:
+        config = dict(case.config, **facts, sibling=case.name, columns=columns)
+        config["optimizer"] = dict(config["optimizer"], lr=curve.lr)
+        config["f32_drift_total"] = float(np.abs(rows[:, 0] - low[:, 0]).max())
+        metadata = base_metadata(curve.name, "ramer_released_curve", config)
+        tensors.update({"curve/curve": rows, "curve/final_eval_score": score})
+    golden_io.write(os.path.join(directory, curve.name + ".safetensors"), tensors, metadata)
+
+
+WRITERS = {
+    cases.Case: write_case,
+    cases.Curve: write_curve,
+    released_cases.Case: write_released,
+    released_cases.Curve: write_released_curve,
+}
+
+
 def write_shuffle(directory, sizes):
     batch, modalities, count, k_s, k_m, rounds = sizes
     generator = np.random.default_rng(sum(x * 31**i for i, x in enumerate(sizes)))
@@ -210,14 +295,14 @@ def write_metrics(directory):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True, help="directory to write to")
-    parser.add_argument("--only", nargs="*", default=None, help="only the cases with these names (ramer_* alone)")
+    parser.add_argument("--only", nargs="*", default=None, help="only the cases with these names (models alone)")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     os.makedirs(arguments.out, exist_ok=True)
-    for case in cases.all_cases():
+    for case in cases.all_cases() + released_cases.all_cases():
         if arguments.only is not None and case.name not in arguments.only:
             continue
-        (write_curve if isinstance(case, cases.Curve) else write_case)(arguments.out, case)
+        WRITERS[type(case)](arguments.out, case)
         size = os.path.getsize(os.path.join(arguments.out, case.name + ".safetensors"))
         print(f"{case.name}: {size / 1024:.0f} KiB", flush=True)
     if arguments.only is None:

@@ -71,17 +71,48 @@ def masked_mean(values, keep):
 
 
 class Result:
-    """What one forward pass yields: intermediates, loss terms, contrastive rows."""
+    """What one forward pass yields: intermediates, loss terms, contrastive rows; `inner`: what only CARAT's files hold."""
 
     def __init__(self):
         self.mid = {}
         self.loss = {}
+        self.inner = {}
+
+    def look(self, name, value):
+        if value.requires_grad:
+            value.retain_grad()
+        self.inner[name] = value
+        return value
 
     def tap(self, name, value):
         if value.requires_grad and any(name == t or (t.endswith(".") and name.startswith(t)) for t in GRADIENT_TAPS):
             value.retain_grad()
         self.mid[name] = value
         return value
+
+
+def lstm(p, name, x):
+    """Two layers, one direction, from zero states; gates in the order i, f, g, o. x [B, T, D] -> [B, T, W]."""
+    for layer in (0, 1):
+        w_in, w_state = p[f"{name}.weight_ih_l{layer}"], p[f"{name}.weight_hh_l{layer}"]
+        bias = p[f"{name}.bias_ih_l{layer}"] + p[f"{name}.bias_hh_l{layer}"]
+        width = w_state.shape[1]
+        h = c = x.new_zeros((x.shape[0], width))
+        steps = []
+        for t in range(x.shape[1]):
+            gates = x[:, t] @ w_in.T + h @ w_state.T + bias
+            i, f, g, o = (gates[:, k * width : (k + 1) * width] for k in range(4))
+            c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+            h = torch.sigmoid(o) * torch.tanh(c)
+            steps.append(h)
+        x = torch.stack(steps, 1)
+    return x
+
+
+def aligned_by_ctc(p, name, x):
+    """The LSTM's output is taken for logits over [blank, T_out]: returns (logits, softmax without blank ^T x)."""
+    logits = lstm(p, f"{name}.pred_output_position_inclu_blank", x)
+    return logits, torch.softmax(logits, -1)[..., 1:].transpose(1, 2) @ x
 
 
 class Reference:
@@ -96,6 +127,7 @@ class Reference:
         self.personality = self.persons and self.opt.get("personality", True)
         self.adversary = self.opt.get("adversary", "gradient_reversal")
         self.target_time = self.opt.get("target_time", "all")
+        self.time_concat = self.opt.get("aux") == "time_concat"
 
     # -- encoders ------------------------------------------------------------------------------------------------
 
@@ -113,26 +145,36 @@ class Reference:
         heads = self.dims["heads"]
         tap = lambda key, value: r.tap(f"{key}.{name}", value)  # noqa: E731
         blank = lambda value: value * is_token[..., None].to(value.dtype)  # noqa: E731
-        h = tap("normed", blank(self.layer_norm(p, f"{name}_norm.norm2d", x)))
+        h = self.layer_norm(p, f"{name}_norm.norm2d", x)
+        ctc = self.config.get("ctc", {}).get(name)  # masks then have the length of the aligned sequence
+        h = tap("normed", h if ctc else blank(h))
+        if ctc:
+            logits, h = aligned_by_ctc(p, ctc, h)
+            r.look(f"{ctc[:3]}_position", logits)
+            batch, slots, _ = h.shape
+        r.look(f"{name}_encoder_in", h)
         h = self.linear(p, f"{name}.embeddings.word_embeddings", h)
         h = h + p[f"{name}.embeddings.position_embeddings.weight"][:slots]
         if marked is not None:
             h = h + marked[..., None].to(h.dtype) * p[f"{name}.embeddings.target_time.weight"]
-        h = self.layer_norm(p, f"{name}.embeddings.LayerNorm", h)
+        h = r.look(f"{name}.embeddings", self.layer_norm(p, f"{name}.embeddings.LayerNorm", h))
         bias = (1.0 - keys.to(h.dtype))[:, None, None, :] * -10000.0
         layers = self.dims["layers"][name]
         for layer in range(layers):
             at = f"{name}.encoder.layer.{layer}"
             split = lambda t: t.view(batch, slots, heads, -1).transpose(1, 2)  # noqa: E731
             q, k, v = (split(self.linear(p, f"{at}.attention.self.{part}", h)) for part in ("query", "key", "value"))
-            scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]) + bias
-            context = (torch.softmax(scores, -1) @ v).transpose(1, 2).reshape(batch, slots, -1)
+            look = lambda key, value: r.look(f"{name}.layer{layer}.{key}", value)  # noqa: B023, E731
+            scores = look("attention_scores", q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]) + bias)
+            context = look("attention_probs", torch.softmax(scores, -1)) @ v
+            context = look("context_layer", context.transpose(1, 2).reshape(batch, slots, -1))
             h = self.layer_norm(
                 p, f"{at}.attention.output.LayerNorm", h + self.linear(p, f"{at}.attention.output.dense", context)
             )
-            inner = self.linear(p, f"{at}.intermediate.dense", h)
-            inner = inner * 0.5 * (1.0 + torch.erf(inner / math.sqrt(2.0)))
+            inner = self.linear(p, f"{at}.intermediate.dense", look("attention_output", h))
+            inner = look("intermediate", inner * 0.5 * (1.0 + torch.erf(inner / math.sqrt(2.0))))
             h = self.layer_norm(p, f"{at}.output.LayerNorm", h + self.linear(p, f"{at}.output.dense", inner))
+            h = look("output", h)
             if layer + 1 < layers:
                 r.mid[f"layer{layer}.{name}"] = blank(h)
         h = blank(h)
@@ -179,7 +221,7 @@ class Reference:
             else:
                 uniform = exists[b].to(h.dtype) / exists[b].sum()
                 planes.append(uniform[None, :].expand(weight.shape[0], -1))
-        attention = torch.stack(planes)
+        attention = r.look(f"{name}_attention", torch.stack(planes))
         r.mid[f"label_attention.{name}"] = attention
         return attention @ h
 
@@ -232,13 +274,17 @@ class Reference:
             available = inputs[f"{m}_mask"].bool() & exists
             keys = torch.where(available.any(1, keepdim=True), available, exists)
             h = self.encode(p, r, m, inputs[m], keys, exists, marked)
-            joint = h if h_p is None else torch.cat([h, h_p], -1)
-            joint = self.auxiliary(p, r, m, joint, available, exists, n_persons, n_segments)
+            if self.time_concat:
+                joint = h
+            else:
+                joint = h if h_p is None else torch.cat([h, h_p], -1)
+                joint = self.auxiliary(p, r, m, joint, available, exists, n_persons, n_segments)
             rows, row_available, row_exists = [], [], []
             for b in range(batch):
                 begin, count = int(target[b] * n_segments[b]), int(n_segments[b])
                 mine = joint[b, begin : begin + count]
-                mine = mine if h_p is None else self.linear(p, f"aux_reduce_{m}", mine)
+                if h_p is not None and not self.time_concat:
+                    mine = self.linear(p, f"aux_reduce_{m}", mine)
                 here = exists[b, begin : begin + count]
                 mine = mine * here[:, None].to(mine.dtype)
                 if self.target_time == "segment":
@@ -248,11 +294,33 @@ class Reference:
                 row_exists.append(F.pad(here, (0, pad)))
                 row_available.append(F.pad(here & available[b, begin : begin + count], (0, pad)))
             reduced = torch.stack(rows)
-            r.mid[f"aux_reduced_target.{m}"] = reduced
             row_available, row_exists = torch.stack(row_available), torch.stack(row_exists)
-            out[m] = r.tap(f"X_alpha.{m}", self.label_attention(p, r, m, reduced, row_available, row_exists))
             present.append(row_available.any(1))
+            if self.time_concat and h_p is not None:
+                # Behind the target's tokens of the modality: the personality encoder's outputs at the same tokens.
+                extra = self.rows_of_target(h_p, known_slot, exists, target, n_segments, at_target_time)
+                reduced = torch.cat([reduced, extra[0]], 1)
+                row_available, row_exists = torch.cat([row_available, extra[1]], 1), torch.cat([row_exists, extra[2]], 1)
+            elif not self.time_concat:
+                r.mid[f"aux_reduced_target.{m}"] = reduced
+            out[m] = r.tap(f"X_alpha.{m}", self.label_attention(p, r, m, reduced, row_available, row_exists))
         return out, torch.stack(present, 1)
+
+    def rows_of_target(self, h, available, exists, target, n_segments, at_target_time):
+        """The target's tokens of h [B, T, H], padded to the most segments: (rows, available, exists)."""
+        longest = int(n_segments.max())
+        out = ([], [], [])
+        for b in range(h.shape[0]):
+            begin, count = int(target[b] * n_segments[b]), int(n_segments[b])
+            here = exists[b, begin : begin + count]
+            if self.target_time == "segment":
+                here = here & at_target_time[b, begin : begin + count]
+            rows = h[b, begin : begin + count] * here[:, None].to(h.dtype)
+            pad = longest - count
+            out[0].append(F.pad(rows, (0, 0, 0, pad)))
+            out[1].append(F.pad(here & available[b, begin : begin + count], (0, pad)))
+            out[2].append(F.pad(here, (0, pad)))
+        return tuple(torch.stack(part) for part in out)
 
     # -- reconstruction and prototypes ---------------------------------------------------------------------------
 
@@ -268,10 +336,10 @@ class Reference:
     def prototype_mixture(self, r, buffers, m, z, training):
         """delta [B, C, K] out of the two prototypes of each label."""
         positive, negative = buffers[f"{m}_pos_protos"], buffers[f"{m}_neg_protos"]
-        direction = unit(z)
+        direction = r.look(f"{m}_n", unit(z))
         scores = torch.stack([(direction * positive).sum(-1), (direction * negative).sum(-1)], -1)
+        share = r.look(f"{m}_sim", torch.softmax(scores, -1))
         if training or self.opt["proto_eval"] == "soft":
-            share = torch.softmax(scores, -1)
             r.mid[f"proto_softmax.{m}"] = share
             return share[..., :1] * positive + share[..., 1:] * negative
         return torch.where((scores[..., 0] > scores[..., 1])[..., None], positive, negative)
@@ -283,10 +351,10 @@ class Reference:
         for m in self.modalities:
             z_alpha[m] = r.tap(f"Z_alpha.{m}", self.latent(p, m, alpha[m]))
             tilde[m] = r.tap(f"X_tilde.{m}", self.decode(p, m, z_alpha[m]))
-            r.mid[f"delta.{m}"] = self.prototype_mixture(r, buffers, m, z_alpha[m], training)
+            r.mid[f"delta.{m}"] = r.look(f"delta.{m}", self.prototype_mixture(r, buffers, m, z_alpha[m], training))
             swapped[m] = r.tap(f"D_tilde.{m}", self.decode(p, m, r.mid[f"delta.{m}"]))
         cross = lambda m, slots: self.linear(  # noqa: E731
-            p, cross_name(self.config, m) + ".output", torch.cat([slots[k] for k in self.modalities], -1)
+            p, cross_name(self.config, m) + ".output", torch.cat([slots[k] for k in self.opt.get("fusion_order", self.modalities)], -1)
         )
         first = lambda m: cross(m, {k: swapped[k] if k == m else tilde[k] for k in self.modalities})  # noqa: E731
         levels = {"alpha": alpha}
@@ -351,13 +419,18 @@ class Reference:
         if anchors.shape[0] == 0:
             r.mid["scl_mean_log_prob_pos"] = features.new_zeros((0,))
             return features.new_zeros(())
-        scores = anchors @ others.T / self.opt["temperature"]
-        scores = scores - scores.max(1, keepdim=True).values.detach()
+        if kind == "released":
+            r.look("cl_feats", others)
+            others = anchors = r.inner["cl_feats"]
+        scores = r.look("supcon.anchor_dot_contrast", anchors @ others.T / self.opt["temperature"])
+        r.inner["supcon.logits_max"] = scores.max(1, keepdim=True).values.detach()
+        scores = scores - r.inner["supcon.logits_max"]
         itself = torch.zeros(scores.shape, dtype=torch.bool)
         itself[torch.arange(anchors.shape[0]), torch.arange(anchors.shape[0])] = True
         denominator = torch.log((torch.exp(scores) * (~itself)).sum(1, keepdim=True) + 1e-12)
         match = (anchor_ids[:, None] == other_ids[None, :]) & (anchor_ids[:, None] >= 0) & ~itself
-        mean_log = ((scores - denominator) * match).sum(1) / (match.sum(1) + 1e-12)
+        log_prob = r.look("supcon.log_prob", scores - denominator)
+        mean_log = r.look("supcon.mean_log_prob_pos", (log_prob * match).sum(1) / (match.sum(1) + 1e-12))
         r.mid["scl_mean_log_prob_pos"] = mean_log[:own] if kind == "released" else mean_log
         r.anchors = anchors.shape[0]
         return -mean_log.mean()
@@ -427,7 +500,7 @@ class Reference:
                 winner = torch.where(candidate, torch.full_like(winner, k), winner)
             r.mid[f"winner_{level}"] = winner
             highest = torch.gather(stacked, 1, winner[:, None, :])[:, 0]
-            r.mid[f"max_logit_{level}"] = highest
+            r.mid[f"max_logit_{level}"] = r.look(f"max_logit_{level}", highest)
             keep = label_kept & any_present[:, None] if level == "alpha" else label_kept
             r.loss[f"cls_{level}"] = masked_mean(
                 F.binary_cross_entropy_with_logits(highest, labels, reduction="none"), keep
@@ -439,7 +512,8 @@ class Reference:
         pairs.update({level: levels[level] for level in ("beta", "gamma") if level in levels})
         for level, x in pairs.items():
             for k, m in enumerate(self.modalities):
-                r.loss[f"rec_{level}"] = r.loss[f"rec_{level}"] + self.reconstruction_loss(x[m], alpha[m], take[:, k])
+                r.inner[f"rec_{level}.{m}"] = self.reconstruction_loss(x[m], alpha[m], take[:, k])
+                r.loss[f"rec_{level}"] = r.loss[f"rec_{level}"] + r.inner[f"rec_{level}.{m}"]
 
         # Eq 1 to 4.
         r.loss.update({name: zero for name in ("adv_C", "adv_S", "orth_CS", "orth_SS", "cml")})
@@ -482,6 +556,8 @@ class Reference:
             slots = [levels[top][m] for m in self.modalities]
         elif source == "four_slots":
             slots = [specific[m] for m in self.modalities] + [sum(common[m] for m in self.modalities)]
+        elif source == "concat":
+            slots = [self.linear(p, "shuffle_input", torch.cat([common[m], specific[m]], -1)) for m in self.modalities]
         else:
             parts = [side for side in (common, specific) if side]
             slots = [sum(side[m] for side in parts) for m in self.modalities]
@@ -495,18 +571,22 @@ class Reference:
         spread = lambda t: t[:, None, :].expand(-1, many, -1)  # noqa: E731
         r.loss["suf_unshuffled"] = bce_all(agg_out, spread(labels), spread(label_kept))
         if training:
-            pi, rho = stack_shuffle.permutations(
-                opt["shuffle"], batch, many, count, opt["k_s"], opt["k_m"], opt["rounds"]
-            )
-            from_sample, from_modality = stack_shuffle.sources(pi, rho, opt["gather"])
-            r.mid["shuffle_pi"], r.mid["shuffle_rho"] = torch.from_numpy(pi), torch.from_numpy(rho)
-            bs, ms = torch.from_numpy(from_sample), torch.from_numpy(from_modality)
+            if opt["shuffle"] == "given":
+                bs, ms = inputs["shuffle_sample_idx"], inputs["shuffle_modality_idx"]
+            else:
+                pi, rho = stack_shuffle.permutations(
+                    opt["shuffle"], batch, many, count, opt["k_s"], opt["k_m"], opt["rounds"]
+                )
+                from_sample, from_modality = stack_shuffle.sources(pi, rho, opt["gather"])
+                r.mid["shuffle_pi"], r.mid["shuffle_rho"] = torch.from_numpy(pi), torch.from_numpy(rho)
+                bs, ms = torch.from_numpy(from_sample), torch.from_numpy(from_modality)
             js = torch.arange(count)[None, None, :].expand(batch, many, -1)
             r.mid["shuffle_sample_idx"], r.mid["shuffle_modality_idx"] = bs, ms
             v = f[bs, ms, js]
             follow = opt["labels_follow"]
             y2 = labels[bs, js] if follow else spread(labels)
             kept2 = label_kept[bs, js] if follow else spread(label_kept)
+            r.look("shuffle_V", v)
             r.mid["shuffle_V"], r.mid["shuffle_labels"] = v, y2
             if "label_mask" in inputs:
                 r.mid["shuffle_label_mask"] = kept2.long()
