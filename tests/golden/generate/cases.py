@@ -93,7 +93,7 @@ def parameters(config, generator):
             linear(f"{at}.output.dense", hidden, inter)
             norm(f"{at}.output.LayerNorm", hidden)
     for m in names:
-        if personality:
+        if personality and options.get("aux") != "time_concat":
             linear(f"aux_reduce_{m}", hidden, 2 * hidden, scale=0.3)
         linear(f"{m}_attention.attention", labels, hidden, bias=False)
     if personality and dims.get("personality_unknown", False):
@@ -110,6 +110,8 @@ def parameters(config, generator):
         linear(ramer.cross_name(config, m) + ".output", hidden, len(names) * hidden)
         out[f"{m}_clf_weight"] = single(normal(labels, hidden) / np.sqrt(hidden))
     two_layers("agg", labels * hidden, hidden, labels)
+    if options.get("shuffle_input") == "concat":
+        linear("shuffle_input", hidden, 2 * hidden)
     return out
 
 
@@ -208,11 +210,13 @@ def party_inputs(config, generator, shapes, targets, available, holes=(), unknow
 
 
 class Case:
-    """A file to write. `start`: (params, buffers, inputs) of its own; `state_from`: the file that holds them instead."""
+    """A file to write. `start`: (params, buffers, inputs) of its own; `state_from`: the file that holds them instead,
+    but for `own_inputs` and `own_params`."""
 
-    def __init__(self, name, config, start, state_from=None, own_inputs=(), keep="all"):
+    def __init__(self, name, config, start, state_from=None, own_inputs=(), keep="all", own_params=()):
         self.name, self.config, self.start = name, config, start
-        self.state_from, self.own_inputs, self.keep = state_from, tuple(own_inputs), keep
+        self.state_from, self.own_inputs, self.own_params = state_from, tuple(own_inputs), tuple(own_params)
+        self.keep = keep
 
 
 class Curve:
@@ -301,7 +305,44 @@ def no_personality():
     start = start_values(
         config, lambda g: party_inputs(config, g, shapes, targets, share, [(0, 1, 2), (3, 0, 1)], (), overrides)
     )
-    return [Case("ramer_no_personality", config, start)]
+    params, state, inputs = start
+    base = "ramer_no_personality"
+    variant = lambda name, title, keep="losses", **options: Case(  # noqa: E731
+        name, with_options(config, f"multi-party, missing modalities: {title}", **options), start, base, keep=keep
+    )
+    concat = with_options(config, "multi-party, missing modalities: F = Linear [C ; S]", shuffle_input="concat")
+    fused = dict(params)
+    generator, hidden = np.random.default_rng(108), config["dims"]["hidden"]
+    fused["shuffle_input.weight"] = single(generator.standard_normal((hidden, 2 * hidden)) / np.sqrt(2 * hidden))
+    fused["shuffle_input.bias"] = single(generator.standard_normal(hidden) * 0.1)
+    own = [name for name in fused if name not in params]
+    return [
+        Case(base, config, start),
+        variant("ramer_party_cml_released", "L_cml on slot 0 of the sum", cml="released"),
+        variant("ramer_party_orth_cs", "L_orth as printed, d x d", orth="cs"),
+        variant("ramer_party_orth_released", "L_orth over six pairs", orth="released"),
+        variant("ramer_party_rec_frobenius", "L_rec with Frobenius norms", rec="frobenius"),
+        variant("ramer_party_contrast_released", "queue rows as anchors", contrast="released"),
+        variant("ramer_fusion_order", "columns of g in another order", "gradients", fusion_order=["audio", "text", "visual"]),
+        Case("ramer_shuffle_concat", concat, (fused, state, inputs), base, keep="gradients", own_params=own),
+    ]
+
+
+def time_concat():
+    config = configuration(
+        "personality concatenated along time, no attention over persons or segments", 109, three_modality_dims(True),
+        {"aux": "time_concat"},
+    )  # fmt: skip
+    shapes, targets = [(3, 4), (2, 3), (4, 2), (1, 5), (2, 6)], [(2, 0), (0, 1), (1, 1), (0, 4), (1, 3)]
+    share = {"text": 0.5, "visual": 0.8, "audio": 0.5}
+    overrides = [
+        (0, "text", 2, None, 0), (0, "text", 2, 1, 1), (0, "text", 2, 3, 1), (1, "audio", 0, None, 0),
+        (2, None, None, None, 0), (3, "text", None, None, 1), (3, "audio", 0, 2, 1), (3, "audio", 0, 3, 1),
+    ]  # fmt: skip
+    start = start_values(
+        config, lambda g: party_inputs(config, g, shapes, targets, share, [(0, 1, 2), (3, 0, 1)], (), overrides)
+    )
+    return [Case("ramer_time_concat", config, start, keep="gradients")]
 
 
 def target_time():
@@ -398,7 +439,7 @@ def adversaries_and_masks():
 
 def all_cases():
     return (
-        two_modalities() + four_modalities() + no_personality() + target_time() + small_batches()
+        two_modalities() + four_modalities() + no_personality() + time_concat() + target_time() + small_batches()
         + adversaries_and_masks()
     )  # fmt: skip
 

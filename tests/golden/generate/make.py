@@ -125,15 +125,15 @@ def write_case(directory, case):
     for key, value in kept.items():
         gap = np.abs(value.astype(np.float64) - low[key].astype(np.float64))
         differences[key] = rounded_up(float(gap.max())) if gap.size else 0.0
-        if any(part in key for part in DISCRETE) and not key.startswith(("after/", "eval_after/")):
+        if any(part in key for part in DISCRETE) and key.startswith(("mid/", "eval_before/")):
             floating = key.split("/")[1].startswith(("delta.", "shuffle_V", "shuffle_out"))
             if not floating and differences[key] != 0.0:
                 raise SystemExit(f"{case.name}: {key} is decided within float32 rounding; choose another seed")
     params, buffers, inputs = case.start
     own = lambda group: case.state_from is None or group in case.own_inputs  # noqa: E731
     kept.update({f"in/{k}": v for k, v in inputs.items() if own(k)})
+    kept.update({f"before/param/{k}": v for k, v in params.items() if case.state_from is None or k in case.own_params})
     if case.state_from is None:
-        kept.update({f"before/param/{k}": v for k, v in params.items()})
         kept.update({f"before/buffer/{k}": v for k, v in buffers.items()})
     kept["grad_norm/all"] = np.array(
         [float(step.gradients[n].norm()) if n in step.gradients else 0.0 for n in names], dtype=np.float64

@@ -297,7 +297,7 @@ class Reference:
             row_available, row_exists = torch.stack(row_available), torch.stack(row_exists)
             present.append(row_available.any(1))
             if self.time_concat and h_p is not None:
-                # Behind the target's tokens of the modality: the personality encoder's outputs at the same tokens.
+                # (B, 2S, H). Behind the target's tokens of the modality: the personality encoder's outputs at the same tokens.
                 extra = self.rows_of_target(h_p, known_slot, exists, target, n_segments, at_target_time)
                 reduced = torch.cat([reduced, extra[0]], 1)
                 row_available, row_exists = torch.cat([row_available, extra[1]], 1), torch.cat([row_exists, extra[2]], 1)
