@@ -16,6 +16,7 @@ import golden_io
 import ramer_reference as ramer
 import released_reference as released
 import stack_shuffle
+import tailor_reference as tailor
 
 TOLERANCE = 1e-10
 KEY_BIAS_TOLERANCE = 1e-12
@@ -227,6 +228,40 @@ def check_released_curve(directory, tensors, metadata, report):
             report.compare(name, value, final[name[len("final/buffer/") :]])
 
 
+def check_tailor(directory, tensors, metadata, report):
+    config = json.loads(metadata["config"])
+    inputs, params, _ = load_state(directory, tensors, config)
+    reference = tailor.Tailor(config)
+    params, inputs = ramer.as_tensors(params, torch.float64), ramer.as_tensors(inputs, torch.float64)
+    step = ramer.Step(reference, params, {}, inputs, ramer.BertAdam(config["optimizer"]))
+    before, after = (ramer.evaluate(reference, p, {}, inputs).mid for p in (params, step.after))
+    mid = step.result.mid
+    groups = {
+        "mid": mid, "grad_mid": {k: v.grad for k, v in mid.items() if v.requires_grad and v.retains_grad},
+        "loss": step.result.loss, "grad": step.gradients, "after": {f"param/{k}": v for k, v in step.after.items()},
+        "eval_before": before, "eval_after": after,
+    }  # fmt: skip
+    for name, expected in tensors.items():
+        kind, _, key = name.partition("/")
+        key_bias = name.endswith(".self.key.bias")
+        if kind in ("in", "before") or (kind == "after" and key_bias):
+            continue
+        if name == "grad_norm/all":
+            for n, e in zip(json.loads(metadata["grad_norm_names"]), expected):
+                actual = np.array(step.gradients[n].norm().item() if n in step.gradients else 0.0)
+                report.compare(f"grad_norm/{n}", np.array(e), actual, n.endswith(".self.key.bias"))
+            continue
+        report.compare(name, expected, array(groups[kind].get(key)), key_bias)
+
+
+def check_tailor_curve(directory, tensors, metadata, report):
+    config = json.loads(metadata["config"])
+    inputs, params, _ = load_state(directory, tensors, config)
+    rows, score = tailor.run_curve(config, inputs, params, torch.float64)
+    report.compare("curve/curve", tensors["curve/curve"], rows)
+    report.compare("curve/final_eval_score", tensors["curve/final_eval_score"], score)
+
+
 def check_shuffle(directory, tensors, metadata, report):
     config = json.loads(metadata["config"])
     sizes = (config["B"], config["M"], config["z"], config["k_s"], config["k_m"], config["rounds"])
@@ -283,6 +318,8 @@ CHECKS = {
     "ramer_released_curve": check_released_curve,
     "carat": check_released,
     "carat_curve": check_carat_curve,
+    "tailor": check_tailor,
+    "tailor_curve": check_tailor_curve,
     "shuffle_vectors": check_shuffle,
     "metrics": check_metrics,
 }

@@ -18,6 +18,8 @@ import ramer_reference as ramer
 import released_cases
 import released_reference as released
 import stack_shuffle
+import tailor_cases
+import tailor_reference as tailor
 
 # What a file holds besides losses, gradient norms and evaluation scores; a name that ends in "." is a family.
 FEW = ["mid/present", "mid/winner_alpha", "mid/shuffle_sample_idx", "mid/shuffle_modality_idx"]
@@ -229,7 +231,74 @@ def write_released_curve(directory, curve):
     golden_io.write(os.path.join(directory, curve.name + ".safetensors"), tensors, metadata)
 
 
+TAILOR_KEEP = {
+    "all": ["mid/", "grad_mid/", "grad/", "after/", "eval_before/", "eval_after/"],
+    "step": [
+        "mid/encoder_in.", "mid/ctc_logits.", "mid/P.", "mid/C.", "mid/pc_cross", "mid/head_logit", "mid/cml_logit",
+        "grad_mid/ctc_logits.", "grad_mid/pc_cross", "grad/", "after/", "eval_before/", "eval_after/",
+    ],
+    "few": ["mid/pc_cross", "mid/head_logit", "grad_mid/P.", "eval_before/", "eval_after/"],
+}  # fmt: skip
+
+
+def tailor_tensors(case, dtype):
+    reference = tailor.Tailor(case.config)
+    params, inputs = ramer.as_tensors(case.params, dtype), ramer.as_tensors(case.inputs, dtype)
+    step = ramer.Step(reference, params, {}, inputs, ramer.BertAdam(case.config["optimizer"]))
+    out = {f"loss/{k}": v for k, v in step.result.loss.items()}
+    for key, value in step.result.mid.items():
+        if not key.startswith("encoder_out."):  # the last `layerK` is the same tensor
+            out[f"mid/{key}"] = value
+        if value.requires_grad and value.retains_grad and value.grad is not None:
+            out[f"grad_mid/{key}"] = value.grad
+    out.update({f"grad/{k}": v for k, v in step.gradients.items()})
+    out.update({f"after/param/{k}": v for k, v in step.after.items()})
+    for when, p in (("before", params), ("after", step.after)):
+        evaluated = ramer.evaluate(reference, p, {}, inputs)
+        out.update({f"eval_{when}/{k}": evaluated.mid[k] for k in ("head_logit", "score", "pred_labels")})
+    return {k: numpy_of(v) for k, v in out.items()}, step
+
+
+def write_tailor(directory, case):
+    tensors, step = tailor_tensors(case, torch.float64)
+    low, _ = tailor_tensors(case, torch.float32)
+    names = list(case.params)
+    kept = {k: v for k, v in tensors.items() if wanted(k, TAILOR_KEEP[case.keep])}
+    differences = {}
+    for key, value in kept.items():
+        differences[key] = rounded_up(float(np.abs(value - low[key].astype(np.float64)).max()))
+        if key.endswith("pred_labels") and differences[key] != 0.0:
+            raise SystemExit(f"{case.name}: {key} is decided within float32 rounding; choose another seed")
+    if case.state_from is None:
+        kept.update({f"in/{k}": v for k, v in case.inputs.items()})
+        kept.update({f"before/param/{k}": v for k, v in case.params.items()})
+    kept["grad_norm/all"] = np.array(
+        [float(step.gradients[n].norm()) if n in step.gradients else 0.0 for n in names], dtype=np.float64
+    )
+    config = dict(case.config, state_from=case.state_from) if case.state_from else case.config
+    metadata = base_metadata(case.name, "tailor", config)
+    metadata["grad_norm_names"] = json.dumps(names)
+    metadata["weight_decay_params"] = json.dumps([n for n in names if ramer.decays(n)])
+    metadata["no_grad"] = json.dumps([n for n in names if n not in step.gradients])
+    metadata["f32_maxdiff"] = json.dumps(differences, separators=(",", ":"))
+    golden_io.write(os.path.join(directory, case.name + ".safetensors"), kept, metadata)
+
+
+def write_tailor_curve(directory, curve):
+    config = dict(curve.config, columns=tailor.LOSS_NAMES + ["total", "grad_norm_before_clip", "lr_used"])
+    rows, score = tailor.run_curve(config, curve.case.inputs, curve.case.params, torch.float64)
+    low_rows, low_score = tailor.run_curve(config, curve.case.inputs, curve.case.params, torch.float32)
+    at = config["columns"].index("total")
+    config["f32_drift_total"] = float(np.abs(rows[:, at] - low_rows[:, at]).max())
+    config["f32_drift_score"] = float(np.abs(score - low_score).max())
+    tensors = {"curve/curve": rows, "curve/final_eval_score": score}
+    metadata = base_metadata(curve.name, "tailor_curve", config)
+    golden_io.write(os.path.join(directory, curve.name + ".safetensors"), tensors, metadata)
+
+
 WRITERS = {
+    tailor_cases.Case: write_tailor,
+    tailor_cases.Curve: write_tailor_curve,
     cases.Case: write_case,
     cases.Curve: write_curve,
     released_cases.Case: write_released,
@@ -299,7 +368,7 @@ def main():
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     os.makedirs(arguments.out, exist_ok=True)
-    for case in cases.all_cases() + released_cases.all_cases():
+    for case in cases.all_cases() + released_cases.all_cases() + tailor_cases.all_cases():
         if arguments.only is not None and case.name not in arguments.only:
             continue
         WRITERS[type(case)](arguments.out, case)

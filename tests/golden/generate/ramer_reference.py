@@ -73,7 +73,8 @@ def masked_mean(values, keep):
 class Result:
     """What one forward pass yields: intermediates, loss terms, contrastive rows; `inner`: what only CARAT's files hold."""
 
-    def __init__(self):
+    def __init__(self, taps=GRADIENT_TAPS):
+        self.taps = taps
         self.mid = {}
         self.loss = {}
         self.inner = {}
@@ -85,7 +86,7 @@ class Result:
         return value
 
     def tap(self, name, value):
-        if value.requires_grad and any(name == t or (t.endswith(".") and name.startswith(t)) for t in GRADIENT_TAPS):
+        if value.requires_grad and any(name == t or (t.endswith(".") and name.startswith(t)) for t in self.taps):
             value.retain_grad()
         self.mid[name] = value
         return value
@@ -139,10 +140,24 @@ class Reference:
         variance = (centred * centred).mean(-1, keepdim=True)
         return p[name + ".weight"] * centred / torch.sqrt(variance + 1e-12) + p[name + ".bias"]
 
+    def attention(self, p, at, x, memory, bias, look=lambda key, value: value):
+        """LN(x + Linear of the heads' contexts): queries from x [B, T, H], keys and values from memory [B, L, H]."""
+        split = lambda t: t.view(*t.shape[:2], self.dims["heads"], -1).transpose(1, 2)  # noqa: E731
+        q = split(self.linear(p, f"{at}.self.query", x))
+        k, v = (split(self.linear(p, f"{at}.self.{part}", memory)) for part in ("key", "value"))
+        scores = look("attention_scores", q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]) + bias)
+        context = look("attention_probs", torch.softmax(scores, -1)) @ v
+        context = look("context_layer", context.transpose(1, 2).reshape(x.shape))
+        return self.layer_norm(p, f"{at}.output.LayerNorm", x + self.linear(p, f"{at}.output.dense", context))
+
+    def feed_forward(self, p, at, x, look=lambda key, value: value):
+        inner = self.linear(p, f"{at}.intermediate.dense", x)
+        inner = look("intermediate", inner * 0.5 * (1.0 + torch.erf(inner / math.sqrt(2.0))))
+        return self.layer_norm(p, f"{at}.output.LayerNorm", x + self.linear(p, f"{at}.output.dense", inner))
+
     def encode(self, p, r, name, x, keys, is_token, marked=None):
         """Post-norm transformer. x [B, T, D], keys [B, T] -> [B, T, H]."""
         batch, slots, _ = x.shape
-        heads = self.dims["heads"]
         tap = lambda key, value: r.tap(f"{key}.{name}", value)  # noqa: E731
         blank = lambda value: value * is_token[..., None].to(value.dtype)  # noqa: E731
         h = self.layer_norm(p, f"{name}_norm.norm2d", x)
@@ -162,19 +177,9 @@ class Reference:
         layers = self.dims["layers"][name]
         for layer in range(layers):
             at = f"{name}.encoder.layer.{layer}"
-            split = lambda t: t.view(batch, slots, heads, -1).transpose(1, 2)  # noqa: E731
-            q, k, v = (split(self.linear(p, f"{at}.attention.self.{part}", h)) for part in ("query", "key", "value"))
             look = lambda key, value: r.look(f"{name}.layer{layer}.{key}", value)  # noqa: B023, E731
-            scores = look("attention_scores", q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]) + bias)
-            context = look("attention_probs", torch.softmax(scores, -1)) @ v
-            context = look("context_layer", context.transpose(1, 2).reshape(batch, slots, -1))
-            h = self.layer_norm(
-                p, f"{at}.attention.output.LayerNorm", h + self.linear(p, f"{at}.attention.output.dense", context)
-            )
-            inner = self.linear(p, f"{at}.intermediate.dense", look("attention_output", h))
-            inner = look("intermediate", inner * 0.5 * (1.0 + torch.erf(inner / math.sqrt(2.0))))
-            h = self.layer_norm(p, f"{at}.output.LayerNorm", h + self.linear(p, f"{at}.output.dense", inner))
-            h = look("output", h)
+            h = self.attention(p, f"{at}.attention", h, h, bias, look)
+            h = look("output", self.feed_forward(p, at, look("attention_output", h), look))
             if layer + 1 < layers:
                 r.mid[f"layer{layer}.{name}"] = blank(h)
         h = blank(h)

@@ -1,6 +1,7 @@
 """Properties of the reference program that no golden file shows. Needs torch: python test_reference.py"""
 
 import copy
+import itertools
 import os
 import sys
 import unittest
@@ -13,6 +14,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import cases  # noqa: E402
 import ramer_reference as ramer  # noqa: E402
 import stack_shuffle  # noqa: E402
+import tailor_cases  # noqa: E402
+import tailor_reference as tailor  # noqa: E402
 
 
 def case(name):
@@ -113,6 +116,93 @@ class Gradients(unittest.TestCase):
 
         mark = lambda n: "target_time" in n or n == "personality_unknown"  # noqa: E731
         self.check(chosen.config, start, value, {"marks": mark, "rest": self.groups["rest"]})
+
+
+class Tailor(unittest.TestCase):
+    def case(self, name):
+        return next(c for c in tailor_cases.all_cases() if c.name == name)
+
+    def test_finite_differences(self):
+        for name in ("tailor_aligned", "tailor_unaligned"):
+            chosen = self.case(name)
+            reference = tailor.Tailor(chosen.config)
+            params, inputs = (ramer.as_tensors(x, torch.float64) for x in (chosen.params, chosen.inputs))
+            step = ramer.Step(reference, params, {}, inputs, ramer.BertAdam(chosen.config["optimizer"]))
+            generator = torch.Generator().manual_seed(6)
+            for d in (True, False):
+                names = [n for n in params if ramer.is_discriminator(n) == d]
+                direction = {n: torch.randn(params[n].shape, generator=generator, dtype=torch.float64) for n in names}
+                sides = []
+                for h in (1e-6, -1e-6):
+                    moved = {n: p + h * direction[n] if n in direction else p for n, p in params.items()}
+                    loss = ramer.evaluate(reference, moved, {}, inputs).loss
+                    turned = 0.0 if d else 2.0 * chosen.config["options"]["w_adv"]
+                    sides.append(float(reference.total(loss) - turned * loss["adv_C"]))
+                exact = sum(float((step.gradients[n] * direction[n]).sum()) for n in names)
+                self.assertLess(abs((sides[0] - sides[1]) / 2e-6 - exact), 1e-6 * max(1.0, abs(exact)), name)
+
+    def test_ctc_loss_is_the_sum_over_paths(self):
+        """Every labelling of the steps that collapses to 1, 2 (repeats merged, then blanks removed)."""
+        logits = torch.randn((3, 4, 3), generator=torch.Generator().manual_seed(7), dtype=torch.float64)
+        log_probs = torch.log_softmax(logits, -1)
+        total = 0.0
+        for b in range(3):
+            probability = 0.0
+            for path in itertools.product(range(3), repeat=4):
+                merged = [s for t, s in enumerate(path) if t == 0 or path[t - 1] != s]
+                if [s for s in merged if s != 0] == [1, 2]:
+                    probability += float(torch.exp(sum(log_probs[b, t, s] for t, s in enumerate(path))))
+            total -= np.log(probability) / 3.0
+        chosen = self.case("tailor_unaligned")
+        self.assertLess(abs(float(tailor.Tailor(chosen.config).ctc_loss(logits, 2)) - total), 1e-12)
+
+    def test_lstm(self):
+        chosen = self.case("tailor_unaligned")
+        prefix = "v2t_ctc.pred_output_position_inclu_blank"
+        params = {k[len(prefix) + 1 :]: torch.from_numpy(v) for k, v in chosen.params.items() if k.startswith(prefix)}
+        x = torch.from_numpy(chosen.inputs["visual"])
+        other = torch.nn.LSTM(x.shape[-1], params["weight_hh_l0"].shape[1], num_layers=2, batch_first=True).double()
+        other.load_state_dict(params)
+        ours = ramer.lstm({f"{prefix}.{k}": v for k, v in params.items()}, prefix, x)
+        self.assertLess(worst(ours, other(x)[0]), 1e-14)
+
+
+class Options(unittest.TestCase):
+    def test_fusion_order_permutes_columns(self):
+        chosen = case("ramer_fusion_order")
+        plain = copy.deepcopy(chosen.config)
+        order = plain["options"].pop("fusion_order")
+        params, buffers, inputs = copy.deepcopy(chosen.start)
+        for m in ramer.modality_names(plain):
+            name = ramer.cross_name(plain, m) + ".output.weight"
+            parts = dict(zip(order, np.split(params[name], len(order), 1)))
+            params[name] = np.concatenate([parts[k] for k in ramer.modality_names(plain)], 1)
+        a, b = run(chosen.config, chosen.start), run(plain, (params, buffers, inputs))
+        self.assertLess(worst(a.result.loss["total"], b.result.loss["total"]), 1e-12)
+
+    def test_concatenation_of_two_identities_is_the_sum(self):
+        chosen = case("ramer_shuffle_concat")
+        start = copy.deepcopy(chosen.start)
+        eye = np.eye(start[0]["shuffle_input.bias"].shape[0])
+        start[0]["shuffle_input.weight"], start[0]["shuffle_input.bias"] = np.concatenate([eye, eye], 1), 0.0 * eye[0]
+        plain = case("ramer_no_personality")
+        a, b = run(chosen.config, start), run(plain.config, plain.start)
+        self.assertLess(worst(a.result.loss["total"], b.result.loss["total"]), 1e-12)
+
+    def test_time_concat(self):
+        chosen = case("ramer_time_concat")
+        reference = ramer.Reference(chosen.config)
+        params, buffers, inputs = tensors(chosen.start)
+        before = reference.forward(params, buffers, inputs).mid
+        target = int(inputs["target_person"][0])
+        for person in range(int(inputs["n_persons"][0])):
+            changed = dict(inputs, personality=inputs["personality"].clone())
+            changed["personality"][0, person, 0] += 1.0
+            after = reference.forward(params, buffers, changed).mid
+            # Others reach the target through the personality encoder alone, itself in its own tokens as well.
+            self.assertGreater(worst(before["X_alpha.text"][0], after["X_alpha.text"][0]), 1e-3 if person == target else 1e-9)
+            self.assertEqual(worst(before["X_alpha.text"][1:], after["X_alpha.text"][1:]), 0.0)
+        self.assertTrue(bool((before["label_attention.text"].sum(-1) - 1.0).abs().max() < 1e-12))
 
 
 class Invariance(unittest.TestCase):
