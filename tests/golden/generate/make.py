@@ -20,6 +20,7 @@ import released_reference as released
 import stack_shuffle
 import tailor_cases
 import tailor_reference as tailor
+import vectors
 
 # What a file holds besides losses, gradient norms and evaluation scores; a name that ends in "." is a family.
 FEW = ["mid/present", "mid/winner_alpha", "mid/shuffle_sample_idx", "mid/shuffle_modality_idx"]
@@ -364,7 +365,7 @@ def write_metrics(directory):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True, help="directory to write to")
-    parser.add_argument("--only", nargs="*", default=None, help="only the cases with these names (models alone)")
+    parser.add_argument("--only", nargs="*", default=None, help="only the files with these names (no shuffles, no metrics)")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     os.makedirs(arguments.out, exist_ok=True)
@@ -374,6 +375,11 @@ def main():
         WRITERS[type(case)](arguments.out, case)
         size = os.path.getsize(os.path.join(arguments.out, case.name + ".safetensors"))
         print(f"{case.name}: {size / 1024:.0f} KiB", flush=True)
+    for kind, function in vectors.KINDS.items():
+        if arguments.only is None or kind in arguments.only:
+            tensors, config = function()
+            path = os.path.join(arguments.out, kind + ".safetensors")
+            golden_io.write(path, tensors, base_metadata(kind, kind, config))
     if arguments.only is None:
         for sizes in cases.SHUFFLES:
             write_shuffle(arguments.out, sizes)
