@@ -188,6 +188,40 @@ TEST_CASE("The model alone stands in the folder, and its history") {
   CHECK(train::read_history(folder.path() / "history.jsonl").size() == 1);
 }
 
+TEST_CASE("A program's own metadata is in the files whenever they are there") {
+  const auto data = small_data(60);
+  Folder folder("metadata");
+  Small model = small_model(data);
+  SmallTrainer trainer(model, data, data::split_samples(data), small_training(2));
+  trainer.metadata = {{"fold", "1/4"}};
+  const auto files = {folder.path() / "model.safetensors", folder.path() / "resume" / "state.safetensors"};
+  Index seen = 0;
+  const auto look = [&] {
+    for (const auto& file : files) {
+      if (!std::filesystem::exists(file)) continue;
+      ++seen;
+      CHECK(train::open_checkpoint(file).file.metadata("fold", "") == "1/4");
+    }
+  };
+  trainer.callbacks.on_step = [&](const train::StepEvent&) { look(); };
+  trainer.callbacks.on_epoch = [&](const train::EpochEvent&) { look(); };
+  bool stop = true;  // stopped before anything was selected: the model as it stands
+  trainer.callbacks.stop_requested = [&] { return stop; };
+  trainer.run(folder);
+  look();
+  CHECK(seen == 2);
+  stop = false;
+  trainer.resume(folder);
+  CHECK(seen > 2 + 2 * 2);
+
+  for (const char* taken : {"format", "run", "progress"}) {
+    trainer.metadata = {{taken, "mine"}};
+    const RunBytes before(folder);
+    CHECK(has(message_of([&] { trainer.run(folder); }), "metadata '" + std::string(taken) + "'"));
+    CHECK((RunBytes(folder) == before));
+  }
+}
+
 TEST_CASE("Selection and early stopping") {
   const auto data = small_data();
   TrainerConfig config = small_training(6);

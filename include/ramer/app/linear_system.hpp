@@ -99,10 +99,11 @@ class LinearSystem : public System {
 namespace detail {
 
 inline void save_linear(const std::filesystem::path& path, const LinearSystem& system, const train::RunRecord& run,
-                        const io::Json& settings) {
+                        const io::Json& settings, const train::Metadata& own) {
   const baseline::LinearClassifier& k = system.classifier();
   const Index c = k.labels(), d = k.features;
   io::SafetensorsWriter writer;
+  train::detail::add_own(writer, own);
   writer.set_metadata("format", "ramer.checkpoint");
   writer.set_metadata("version", "1");
   writer.set_metadata("kind", "model");
@@ -229,7 +230,7 @@ inline TrainOutcome train_linear(const TrainJob& job) {
   }
   if (outcome.result.ending == train::Ending::Finished && !job.folder.empty()) {
     std::filesystem::remove(train::detail::RunFolder(job.folder).state());  // of another recipe's run in this folder
-    save_linear(outcome.result.model, *system, run, job.model);
+    save_linear(outcome.result.model, *system, run, job.model, job.metadata);
     train::write_history(job.folder / "history.jsonl", outcome.result.history);
   }
   outcome.system = std::move(system);

@@ -42,6 +42,7 @@ TrainOutcome train_model(const TrainJob& job) {
       ModelType(train::make_schema(job.dataset, shown), config, backend::Cpu(job.threads), job.config.seed));
   train::Trainer<ModelType> trainer(system->model(), job.dataset, job.split, job.config);
   trainer.callbacks = job.callbacks;
+  trainer.metadata = job.metadata;
   job.ready(*system);
   train::TrainResult result = job.resume ? trainer.resume(job.folder) : trainer.run(job.folder);
   return {std::move(result), std::move(system)};

@@ -46,15 +46,8 @@ inline std::optional<TrainedOn> trained_on(const train::Checkpoint& checkpoint) 
   return record;
 }
 
-/// Adds a record to a model file's metadata; the tensors stay as they are. @throws IoError
-inline void note_trained_on(const std::filesystem::path& model, const TrainedOn& record) {
-  const auto file = io::SafetensorsFile::open(model);
-  io::SafetensorsWriter writer;
-  for (const auto& [key, value] : file.metadata()) writer.set_metadata(key, value);
-  writer.set_metadata("app", io::dump_json(io::to_json(record), -1));
-  for (const io::TensorInfo& t : file.tensors()) writer.add(t.name, t.dtype, t.shape, file.bytes(t.name).data());
-  writer.write(model);
-}
+/// The record as metadata of a model's file.
+inline train::Metadata metadata_of(const TrainedOn& record) { return {{"app", io::dump_json(io::to_json(record), -1)}}; }
 
 /// The parts that a run trains, validates and tests on, and what they are called.
 struct Parts {

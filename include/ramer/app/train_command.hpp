@@ -84,7 +84,7 @@ inline int train_command(Options options, const std::vector<Kind>& kinds, std::o
   job.folder = folder;
   job.threads = options.threads;
   job.resume = options.resume && kind.resumable;
-  const TrainedOn record{dataset.name(), dataset.size(), parts.fold};
+  job.metadata = metadata_of({dataset.name(), dataset.size(), parts.fold});
   train::ProgressOptions progress;
   progress.terminal = &out == &std::cout && isatty(STDOUT_FILENO);
   job.callbacks = train::show_progress(out, progress);
@@ -97,7 +97,6 @@ inline int train_command(Options options, const std::vector<Kind>& kinds, std::o
   };
   job.callbacks.on_epoch = [&, show = job.callbacks.on_epoch](const train::EpochEvent& event) {
     if (job.resume) remember();
-    if (kind.resumable && event.record.selected) note_trained_on(folder / "model.safetensors", record);
     show(event);
   };
   job.ready = [&](const System& system) {
@@ -116,7 +115,6 @@ inline int train_command(Options options, const std::vector<Kind>& kinds, std::o
   if (progress.terminal) out << '\r';
   if (result.ending == train::Ending::Interrupted) {
     if (kind.resumable) {
-      note_trained_on(result.model, record);
       out << "\ninterrupted after " << result.history.size() << " of " << settings.train.epochs
           << " epochs; saved. Go on with: ramer train --resume --out " << options.out << '\n';
     } else {
@@ -124,7 +122,6 @@ inline int train_command(Options options, const std::vector<Kind>& kinds, std::o
     }
     return interrupt.requested() ? interrupt.exit_code() : 1;
   }
-  if (std::filesystem::exists(result.model)) note_trained_on(result.model, record);
   if (result.ending == train::Ending::EarlyStopped)
     out << "stopped early: no better model for " << settings.train.patience << " epochs\n";
   if (result.selected_metric)

@@ -2,7 +2,7 @@
 //
 // Metadata, all strings: format "ramer.checkpoint", version "1", kind ("model": the selected model; "resume": besides, what
 // a run needs to go on), recipe, precision, library, and as JSON config (of the model), schema and run. A "resume" has also
-// trainer and progress (train/trainer.hpp).
+// trainer and progress (train/trainer.hpp). Entries of the caller's own stand beside them.
 // Tensors: a parameter has its own name ("encoder.text.input.weight"); the wiring's state is "state.…"; optimizer moments
 // are "optimizer.first.…" and "optimizer.second.…"; the model selected so far is "selected.…".
 #pragma once
@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <limits>
+#include <map>
 #include <new>
 #include <optional>
 #include <set>
@@ -29,6 +30,9 @@
 namespace ramer::train {
 
 inline constexpr std::string_view kLibraryVersion = "0.1.0";
+
+/// Entries that a program adds to the metadata of its files, such as what the model was trained on.
+using Metadata = std::map<std::string, std::string>;
 
 /// Where a model comes from, and how it is to be used.
 struct RunRecord {
@@ -161,8 +165,20 @@ inline void check_no_more(const Checkpoint& c, const std::set<std::string>& know
   }
 }
 
+/// @throws ConfigError for an entry of the program's own that has one of the library's names
+inline void add_own(io::SafetensorsWriter& writer, const Metadata& own) {
+  for (const auto& [key, value] : own) {
+    for (const char* taken : {"format", "version", "kind", "recipe", "precision", "library", "config", "schema", "run", "trainer",
+                              "progress"})
+      require<ConfigError>(key != taken, "metadata '", key, "' of a checkpoint is the library's; choose another name");
+    writer.set_metadata(key, value);
+  }
+}
+
 template <class ModelType>
-void add_header(io::SafetensorsWriter& writer, const ModelType& model, const RunRecord& run, std::string kind) {
+void add_header(io::SafetensorsWriter& writer, const ModelType& model, const RunRecord& run, std::string kind,
+                const Metadata& own) {
+  add_own(writer, own);
   writer.set_metadata("format", "ramer.checkpoint");
   writer.set_metadata("version", "1");
   writer.set_metadata("kind", std::move(kind));
@@ -176,9 +192,9 @@ void add_header(io::SafetensorsWriter& writer, const ModelType& model, const Run
 
 template <class ModelType>
 void write_model(const std::filesystem::path& path, const ModelType& model,
-                 const Snapshot<typename ModelType::Real>& tensors, const RunRecord& run) {
+                 const Snapshot<typename ModelType::Real>& tensors, const RunRecord& run, const Metadata& own) {
   io::SafetensorsWriter writer;
-  add_header(writer, model, run, "model");
+  add_header(writer, model, run, "model", own);
   add_tensors(writer, tensors);
   writer.write(path);
 }
@@ -217,12 +233,12 @@ inline Checkpoint open_checkpoint(const std::filesystem::path& path) {
 /// Writes the selected model alone: parameters and state. Whole or not at all.
 /// @throws IoError; NumericError for a model with a number that is not finite
 template <class ModelType>
-void save_model(const std::filesystem::path& path, const ModelType& model, const RunRecord& run) {
+void save_model(const std::filesystem::path& path, const ModelType& model, const RunRecord& run, const Metadata& own = {}) {
   detail::Snapshot<typename ModelType::Real> tensors;
   detail::capture(model, tensors);
   const std::string bad = detail::first_non_finite(tensors);
   require<NumericError>(bad.empty(), path.string(), ": not written: ", bad);
-  detail::write_model(path, model, tensors, run);
+  detail::write_model(path, model, tensors, run, own);
 }
 
 /// Puts a checkpoint's parameters and state into a model of the same recipe, schema and configuration. Precisions may

@@ -38,6 +38,7 @@ class Trainer {
   Callbacks callbacks;
   /// Changes training batches, on another thread. A function of its arguments alone, or resuming is not exact.
   std::function<void(Batch&, std::uint64_t epoch)> transform;
+  Metadata metadata;  ///< goes into every checkpoint of the run
 
   /// @param split the samples that train and validate; without validation samples the last epoch's model is selected
   /// @throws ConfigError; DataError for data without labels or training samples, or that do not fit the model
@@ -244,7 +245,7 @@ class Trainer {
         run.epoch = progress_.epoch;
         run.step = progress_.step;
         run.threshold = fixed_threshold();
-        save_model(folder_.model(), std::as_const(model_), run);
+        save_model(folder_.model(), std::as_const(model_), run, metadata);
       }
     }
     return result(Ending::Interrupted);
@@ -280,7 +281,7 @@ class Trainer {
     if (selected_.empty()) {
       std::filesystem::remove(folder_.model());
     } else if (model_changed) {
-      detail::write_model(folder_.model(), std::as_const(model_), selected_, describe_selected());
+      detail::write_model(folder_.model(), std::as_const(model_), selected_, describe_selected(), metadata);
     }
     write_history(folder_.history(), progress_.history);
   }

@@ -39,7 +39,7 @@ void Trainer<ModelType>::save_state() {
   RunRecord now = describe_selected();
   now.epoch = progress_.epoch;
   now.step = progress_.step;
-  detail::add_header(writer, std::as_const(model_), now, "resume");
+  detail::add_header(writer, std::as_const(model_), now, "resume", metadata);
   detail::add_tensors(writer, current_);
   detail::add_tensors(writer, selected_, "selected.");
 
