@@ -349,14 +349,14 @@ TEST_CASE("settings out of range are refused by name") {
     return {};
   };
   CHECK(refusal([](auto&) {}).empty());
-  CHECK(refusal([](auto& c) { c.labels = 0; }) == "synthetic.labels = 0; expected at least 1");
+  CHECK(refusal([](auto& c) { c.labels = 0; }) == "synthetic.labels: expected 1 to 2147483647, found 0");
   CHECK(refusal([](auto& c) {
           c.widths = {32, 24, 8};
         }) == "synthetic.widths: 'visual' has 8; expected at least labels + moods = 9");
   CHECK(refusal([](auto& c) { c.widths.pop_back(); }) ==
         "synthetic: 3 modalities and 2 widths; expected equal numbers, at least one");
-  CHECK(refusal([](auto& c) { c.missing = 1.5; }) == "synthetic.missing = 1.5; expected 0 to 1");
-  CHECK(refusal([](auto& c) { c.noise = 0; }) == "synthetic.noise = 0; expected more than 0");
+  CHECK(refusal([](auto& c) { c.missing = 1.5; }) == "synthetic.missing: expected 0 to 1, found 1.5");
+  CHECK(refusal([](auto& c) { c.noise = 0; }) == "synthetic.noise: expected more than 0, found 0");
   SyntheticModel model;
   std::vector<double> out;
   Batch batch;

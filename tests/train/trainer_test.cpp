@@ -342,11 +342,14 @@ TEST_CASE("Settings and data that cannot be trained with") {
     change(config);
     return message_of([&] { SmallTrainer(model, data, split, config); });
   };
-  CHECK(has(refusal([](auto& c) { c.batch = 0; }), "batch = 0"));
-  CHECK(has(refusal([](auto& c) { c.epochs = -1; }), "epochs = -1"));
-  CHECK(has(refusal([](auto& c) { c.missing.rate = 2; }), "missing.rate = 2"));
-  CHECK(has(refusal([](auto& c) { c.optimizer.beta1 = 1; }), "beta1 = 1"));
-  CHECK(has(refusal([](auto& c) { c.optimizer.epsilon = 0; }), "epsilon = 0"));
+  CHECK(refusal([](auto& c) { c.batch = 0; }) == "train.batch: expected 1 to 2147483647, found 0");
+  CHECK(refusal([](auto& c) { c.epochs = 0; }) == "train.epochs: expected at least 1, found 0");
+  CHECK(refusal([](auto& c) { c.threshold = 1.5; }) == "train.threshold: expected 0 to 1, found 1.5");
+  CHECK(refusal([](auto& c) { c.missing.rate = 2; }) == "train.missing.rate: expected 0 to 1, found 2");
+  CHECK(refusal([](auto& c) { c.optimizer.beta1 = 1; }) ==
+        "train.optimizer.beta1: expected at least 0 and below 1, found 1");
+  CHECK(refusal([](auto& c) { c.optimizer.rate = std::nan(""); }) == "train.optimizer.rate: expected at least 0, found nan");
+  CHECK(refusal([](auto& c) { c.optimizer.epsilon = 0; }) == "train.optimizer.epsilon: expected more than 0, found 0");
   auto none = split;
   none.train.clear();
   CHECK(has(message_of([&] { SmallTrainer(model, data, none, small_training()); }), "no training samples"));

@@ -11,6 +11,7 @@
 
 #include "ramer/app/system.hpp"
 #include "ramer/baseline/linear.hpp"
+#include "ramer/core/config.hpp"
 #include "ramer/model/pooled_features.hpp"
 
 namespace ramer::app {
@@ -27,11 +28,11 @@ struct LinearSettings {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
-    field("c", self.c, "weight of the data against the L2 penalty; null: chosen on the validation data");
-    field("candidates", self.candidates, "what c is chosen among");
-    field("tolerance", self.tolerance, "stop when no entry of the gradient is larger than this");
-    field("max_iterations", self.max_iterations, "at most so many iterations");
-    field("threshold", self.threshold, "a label is predicted when its score is above");
+    field("c", self.c, "weight of the data against the L2 penalty; null: chosen on the validation data", more_than(0));
+    field("candidates", self.candidates, "what c is chosen among", more_than(0));
+    field("tolerance", self.tolerance, "stop when no entry of the gradient is larger than this", more_than(0));
+    field("max_iterations", self.max_iterations, "at most so many iterations", at_least(0));
+    field("threshold", self.threshold, "a label is predicted when its score is above", between(0, 1));
   }
 };
 
@@ -159,7 +160,7 @@ inline double selection_value(const train::ValidationRecord& v, train::Selection
 inline TrainOutcome train_linear(const TrainJob& job) {
   LinearSettings settings;
   io::from_json(job.model, settings, "model");
-  job.config.check();
+  checked(job.config, "train");
   require<DataError>(job.dataset.has_labels(), job.dataset.origin(), ": no 'labels'; training needs them");
   require<DataError>(!job.split.train.empty(), job.dataset.origin(), ": no training samples");
   data::BatchOptions shown;  // everybody: pooling itself looks for the target

@@ -28,10 +28,10 @@ struct LinearConfig {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
-    field("c", self.c, "weight of the data against the L2 penalty (larger: less regularised)");
-    field("tolerance", self.tolerance, "stop when no entry of the gradient is larger than this");
-    field("max_iterations", self.max_iterations, "at most so many iterations");
-    field("memory", self.memory, "steps that L-BFGS remembers");
+    field("c", self.c, "weight of the data against the L2 penalty (larger: less regularised)", more_than(0));
+    field("tolerance", self.tolerance, "stop when no entry of the gradient is larger than this", more_than(0));
+    field("max_iterations", self.max_iterations, "at most so many iterations", at_least(0));
+    field("memory", self.memory, "steps that L-BFGS remembers", between(1, 1000));
   }
 };
 
@@ -107,9 +107,7 @@ inline LinearClassifier LinearClassifier::fit(View<const float, 2> x, View<const
   require<ShapeError>(y.extent(0) == n, "linear: labels ", y.shape(), " for features ", x.shape());
   require<ShapeError>(mask.data() == nullptr || mask.shape() == y.shape(), "linear: label mask ", mask.shape(),
                       ", expected that of the labels ", y.shape());
-  require<ConfigError>(config.c > 0 && std::isfinite(config.c), "linear: c is ", config.c, ", expected more than 0");
-  require<ConfigError>(config.tolerance > 0 && config.memory > 0 && config.max_iterations >= 0,
-                       "linear: expected tolerance and memory above 0 and max_iterations of at least 0");
+  checked(config, "linear");
   LinearClassifier model;
   model.standardise(x);
   model.weight.assign(static_cast<std::size_t>(labels * d), 0.0);

@@ -16,7 +16,7 @@ struct PrototypesConfig {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
-    field("momentum", self.momentum, "weight of the old prototype in its moving average");
+    field("momentum", self.momentum, "weight of the old prototype in its moving average", between(0, 1));
     field("evaluation", self.evaluation, "at evaluation: the nearer prototype (hard) or the mixture of training (soft)");
   }
 };

@@ -14,8 +14,8 @@ struct ContrastConfig {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
-    field("temperature", self.temperature, "temperature eta of the similarities");
-    field("queue", self.queue, "rows kept from earlier batches");
+    field("temperature", self.temperature, "temperature eta of the similarities", more_than(0));
+    field("queue", self.queue, "rows kept from earlier batches", extent());
   }
 };
 
@@ -97,11 +97,17 @@ struct Queue {
   Index pointer = 0;                                      ///< where the next row goes
 
   Queue() = default;
-  Queue(Index places, Index width, std::uint64_t seed, typename E::Backend& backend)
-      : rows(Shape{places, width}), ids(Shape{places}) {
-    std::vector<Real> start(static_cast<std::size_t>(places * width));
+  /// Not yet filled.
+  Queue(Index places, Index width) : rows(Shape{places, width}), ids(Shape{places}) {}
+  Queue(Index places, Index width, std::uint64_t seed, typename E::Backend& backend) : Queue(places, width) {
+    draw(seed, backend);
+  }
+  /// Fills it afresh.
+  void draw(std::uint64_t seed, typename E::Backend& backend) {
+    const Index width = rows.extent(1);
+    std::vector<Real> start(static_cast<std::size_t>(rows.size()));
     const RandomStream stream(seed, name_hash("queue"));
-    for (Index r = 0; r < places; ++r) {
+    for (Index r = 0; r < places(); ++r) {
       double squares = 0;
       for (Index d = 0; d < width; ++d) {
         const double x = stream.normal(static_cast<std::uint64_t>(r), static_cast<std::uint32_t>(d));
@@ -110,9 +116,9 @@ struct Queue {
       }
       for (Index d = 0; d < width; ++d) start[static_cast<std::size_t>(r * width + d)] /= static_cast<Real>(std::sqrt(squares));
     }
-    backend.from_host(start.data(), places * width, rows.data());
-    const std::vector<std::int32_t> none(static_cast<std::size_t>(places), -1);
-    backend.from_host(none.data(), places, ids.data());
+    backend.from_host(start.data(), rows.size(), rows.data());
+    const std::vector<std::int32_t> none(static_cast<std::size_t>(places()), -1);
+    backend.from_host(none.data(), places(), ids.data());
   }
   Index places() const { return rows.extent(0); }
 

@@ -51,10 +51,10 @@ struct MissingConfig {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
-    field("rate", self.rate, "probability that an available modality is dropped, 0 to 1");
+    field("rate", self.rate, "probability that an available modality is dropped, 0 to 1", between(0, 1));
     field("modalities", self.modalities, "modalities that may be dropped; empty: all");
     field("role", self.role, "whose: everyone, target, others (not the target) or person");
-    field("person", self.person, "which person, for the role 'person'");
+    field("person", self.person, "which person, for the role 'person'", at_least(0));
     field("unit", self.unit, "what one draw decides on: a token, or a whole sample's modality");
   }
 };

@@ -73,33 +73,46 @@ struct SyntheticConfig {
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
     field("seed", self.seed, "seed of everything that is drawn");
-    field("samples", self.samples, "number of samples");
-    field("group_size", self.group_size, "samples of one group: they share their people, and stay in one split");
+    field("samples", self.samples, "number of samples", extent(0));
+    field("group_size", self.group_size, "samples of one group: they share their people, and stay in one split", extent());
     field("modalities", self.modalities, "names; silent people have only the last one");
-    field("widths", self.widths, "width of each modality, at least labels + moods");
-    field("persons", self.persons, "most persons of a sample; at least 2 where this allows");
-    field("segments", self.segments, "most segments of a sample; at least 2 where this allows");
-    field("labels", self.labels, "number of labels");
-    field("moods", self.moods, "states of the conversation that correlate emotions; 1: none");
-    field("styles", self.styles, "personality types; 1: everybody alike");
-    field("personality_width", self.personality_width, "width of a personality vector; 0: no personality");
-    field("signal", self.signal, "strength of an emotion in the modality where it shows");
-    field("leak", self.leak, "part of that strength in the other modalities");
-    field("mood_signal", self.mood_signal, "strength of the mood in every token");
-    field("noise", self.noise, "standard deviation of the noise");
-    field("base", self.base, "log-odds of an emotion, before mood and style");
-    field("coupling", self.coupling, "how strongly the mood raises and lowers emotions");
-    field("bias", self.bias, "how strongly the style raises and lowers emotions");
-    field("style", self.style, "how much the style changes expression: 0 not, 1 turns it round");
-    field("separation", self.separation, "distance of a style's personality vector from 0, in units of its noise");
-    field("persistence", self.persistence, "probability that an emotion is not drawn anew in the next segment");
-    field("listening_target", self.listening_target, "probability that the target person listens at the target time");
-    field("late", self.late, "probability that a person who is not the target joins late");
-    field("missing", self.missing, "probability that a modality of a token is missing");
-    field("missing_speaker", self.missing_speaker, "the same, in addition, for tokens of speakers");
-    field("missing_listener", self.missing_listener, "the same, in addition, for tokens of listeners");
-    field("unknown_personality", self.unknown_personality, "probability that a person's personality is not known");
+    field("widths", self.widths, "width of each modality, at least labels + moods", extent());
+    field("persons", self.persons, "most persons of a sample; at least 2 where this allows", extent());
+    field("segments", self.segments, "most segments of a sample; at least 2 where this allows", extent());
+    field("labels", self.labels, "number of labels", extent());
+    field("moods", self.moods, "states of the conversation that correlate emotions; 1: none", extent());
+    field("styles", self.styles, "personality types; 1: everybody alike", extent());
+    field("personality_width", self.personality_width, "width of a personality vector; 0: no personality", extent(0));
+    field("signal", self.signal, "strength of an emotion in the modality where it shows", Range{});
+    field("leak", self.leak, "part of that strength in the other modalities", Range{});
+    field("mood_signal", self.mood_signal, "strength of the mood in every token", Range{});
+    field("noise", self.noise, "standard deviation of the noise", more_than(0));
+    field("base", self.base, "log-odds of an emotion, before mood and style", Range{});
+    field("coupling", self.coupling, "how strongly the mood raises and lowers emotions", Range{});
+    field("bias", self.bias, "how strongly the style raises and lowers emotions", Range{});
+    field("style", self.style, "how much the style changes expression: 0 not, 1 turns it round", between(0, 1));
+    field("separation", self.separation, "distance of a style's personality vector from 0, in units of its noise", Range{});
+    field("persistence", self.persistence, "probability that an emotion is not drawn anew in the next segment",
+          between(0, 1));
+    field("listening_target", self.listening_target, "probability that the target person listens at the target time",
+          between(0, 1));
+    field("late", self.late, "probability that a person who is not the target joins late", between(0, 1));
+    field("missing", self.missing, "probability that a modality of a token is missing", between(0, 1));
+    field("missing_speaker", self.missing_speaker, "the same, in addition, for tokens of speakers", between(0, 1));
+    field("missing_listener", self.missing_listener, "the same, in addition, for tokens of listeners", between(0, 1));
+    field("unknown_personality", self.unknown_personality, "probability that a person's personality is not known",
+          between(0, 1));
     field("linear", self.linear, "a setting in which a linear model of the target's features is the right model");
+  }
+  void check(const std::string& key) const {
+    require<ConfigError>(!modalities.empty() && modalities.size() == widths.size(), key, ": ", modalities.size(),
+                         " modalities and ", widths.size(), " widths; expected equal numbers, at least one");
+    for (std::size_t m = 0; m < widths.size(); ++m)
+      require<ConfigError>(widths[m] >= labels + moods, key, ".widths: '", modalities[m], "' has ", widths[m],
+                           "; expected at least labels + moods = ", labels + moods);
+    const double places = static_cast<double>(samples) * static_cast<double>(persons) * static_cast<double>(segments);
+    require<ConfigError>(extent(0).holds(places), key, ": ", samples, " samples of ", persons, " persons and ", segments,
+                         " segments; a data set has at most ", extent().high, " such places");
   }
 };
 

@@ -3,6 +3,7 @@
 
 #include "ramer/autodiff/ops/elementwise.hpp"
 #include "ramer/autodiff/ops/rows.hpp"
+#include "ramer/core/config.hpp"
 #include "ramer/encoder/tokens.hpp"
 
 namespace ramer::encoder {
@@ -18,12 +19,17 @@ struct TransformerConfig {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
-    field("hidden", self.hidden, "width H of hidden states");
-    field("heads", self.heads, "attention heads");
-    field("inner", self.inner, "width between the two maps of the feed-forward part");
-    field("layers", self.layers, "layers per modality, in the model's order; one number serves all");
-    field("personality_layers", self.personality_layers, "layers of the personality encoder; 0: as many as the first modality has");
-    field("dropout", self.dropout, "dropout rate inside the encoders");
+    field("hidden", self.hidden, "width H of hidden states", extent(2));
+    field("heads", self.heads, "attention heads", extent());
+    field("inner", self.inner, "width between the two maps of the feed-forward part", extent());
+    field("layers", self.layers, "layers per modality, in the model's order; one number serves all", between(0, 1000));
+    field("personality_layers", self.personality_layers,
+          "layers of the personality encoder; 0: as many as the first modality has", between(0, 1000));
+    field("dropout", self.dropout, "dropout rate inside the encoders", from_to_below(0, 1));
+  }
+  void check(const std::string& key) const {
+    require<ConfigError>(!layers.empty(), key, ".layers: expected at least one number, found none");
+    require<ConfigError>(hidden % heads == 0, key, ".heads: expected a divisor of hidden = ", hidden, ", found ", heads);
   }
   /// Layers of modality `m`. @throws ConfigError
   Index layers_of(Index m, Index count) const {

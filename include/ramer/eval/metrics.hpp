@@ -37,7 +37,7 @@ struct MetricOptions {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
-    field("threshold", self.threshold, "a label is predicted where its score is above this");
+    field("threshold", self.threshold, "a label is predicted where its score is above this", between(0, 1));
     field("order", self.order, "correct, or with truth and prediction exchanged as in the released code");
     field("round_accuracy", self.round_accuracy, "round the accuracy to 4 digits, as the released code does");
   }

@@ -32,9 +32,9 @@ struct BootstrapConfig {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
-    field("resamples", self.resamples, "resamples of the bootstrap");
+    field("resamples", self.resamples, "resamples of the bootstrap", at_least(1));
     field("seed", self.seed, "seed of the bootstrap");
-    field("confidence", self.confidence, "confidence of the interval of the difference");
+    field("confidence", self.confidence, "confidence of the interval of the difference", Range{0, 1, true, true});
   }
 };
 
@@ -63,9 +63,7 @@ struct Comparison {
 template <class Difference>
 Comparison paired_bootstrap(Index groups, Difference&& difference, const BootstrapConfig& config = {}) {
   require<DataError>(groups >= 2, "bootstrap: ", groups, " groups, expected at least 2");
-  require<ConfigError>(config.resamples > 0, "bootstrap: ", config.resamples, " resamples, expected at least 1");
-  require<ConfigError>(config.confidence > 0 && config.confidence < 1, "bootstrap: confidence ", config.confidence,
-                       ", expected more than 0 and less than 1");
+  checked(config, "bootstrap");
   std::vector<double> weights(static_cast<std::size_t>(groups), 1.0);
   const std::optional<double> observed = difference(std::span<const double>(weights));
   require<DataError>(observed.has_value(), "bootstrap: the metric is undefined on these data");

@@ -2,7 +2,8 @@
 // The only header that names the JSON library.
 //
 // A setting that is absent keeps its value. One that is unknown, of the wrong type or out of range is a ConfigError that
-// names the full key; a configuration is changed as a whole or not at all.
+// names the full key; a configuration is changed as a whole or not at all. Whether settings fit together is asked once they
+// are used: by `checked` (core/config.hpp).
 #pragma once
 
 #include <algorithm>
@@ -15,6 +16,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -86,7 +88,7 @@ Json to_json(const T& value) {
   using Traits = detail::FieldTraits<T>;
   if constexpr (Configuration<T>) {
     Json out = Json::object();
-    T::fields(value, [&](std::string_view name, const auto& field, std::string_view) {
+    T::fields(value, [&](std::string_view name, const auto& field, std::string_view, const auto&...) {
       out[std::string(name)] = io::to_json(field);
     });
     return out;
@@ -120,7 +122,7 @@ Json to_json(const T& value) {
 /// One row of the help text.
 struct Option {
   std::string key;            ///< full key, "group.field"
-  std::string type;           ///< such as "integer", "list of number", or an enum's names "a|b|c"
+  std::string type;           ///< such as "integer", "list of number", "number, 0 to 1", or an enum's names "a|b|c"
   std::string default_value;  ///< as --set would take it
   std::string doc;
 };
@@ -135,12 +137,15 @@ std::string option_text(const T& value) {
 
 template <Configuration C>
 void describe_into(const C& config, const std::string& path, std::vector<Option>& rows) {
-  C::fields(config, [&]<class T>(std::string_view name, const T& field, std::string_view doc) {
+  C::fields(config, [&]<class T>(std::string_view name, const T& field, std::string_view doc, const auto&... range) {
     const std::string key = join_key(path, name);
     if constexpr (Configuration<T>) {
       describe_into(field, key, rows);
     } else {
-      rows.push_back({key, type_name<T>(), option_text(field), std::string(doc)});
+      std::ostringstream type;
+      type << type_name<T>();
+      ((type << ", " << range), ...);
+      rows.push_back({key, type.str(), option_text(field), std::string(doc)});
     }
   });
 }
@@ -149,7 +154,9 @@ void describe_into(const C& config, const std::string& path, std::vector<Option>
 template <Configuration C>
 std::vector<std::string> keys_here(const C& config, const std::string& path) {
   std::vector<std::string> keys;
-  C::fields(config, [&](std::string_view name, const auto&, std::string_view) { keys.push_back(join_key(path, name)); });
+  C::fields(config, [&](std::string_view name, const auto&, std::string_view, const auto&...) {
+    keys.push_back(join_key(path, name));
+  });
   return keys;
 }
 template <Configuration C>
@@ -200,7 +207,7 @@ void assign_json(const Json& json, T& value, const std::string& key) {
   if constexpr (Configuration<T>) {
     if (!json.is_object()) wrong_type<T>(key, found(json));
     std::set<std::string> known;
-    T::fields(value, [&](std::string_view name, auto& field, std::string_view) {
+    T::fields(value, [&](std::string_view name, auto& field, std::string_view, const auto&...) {
       known.emplace(name);
       if (const auto at = json.find(std::string(name)); at != json.end()) assign_json(*at, field, join_key(key, name));
     });
@@ -348,7 +355,7 @@ void assign_path(std::string_view rest, std::string_view text, T& value, const s
     assign_text(text, value, key);
   } else if constexpr (Configuration<T>) {
     bool known = false;
-    T::fields(value, [&](std::string_view name, auto& field, std::string_view) {
+    T::fields(value, [&](std::string_view name, auto& field, std::string_view, const auto&...) {
       if (name != head) return;
       known = true;
       assign_path(tail, text, field, join_key(key, name));
@@ -371,6 +378,7 @@ template <Configuration C>
 void from_json(const Json& json, C& config, std::string_view path = "") {
   C changed = config;
   detail::assign_json(json, changed, std::string(path));
+  ramer::detail::check_field(changed, std::string(path), false);
   config = std::move(changed);
 }
 
@@ -394,6 +402,7 @@ void set_option(C& config, std::string_view assignment) {
   require<ConfigError>(equals != std::string_view::npos && !key.empty(), "'", assignment, "': expected key=value");
   C changed = config;
   detail::assign_path(key, detail::trim(assignment.substr(equals + 1)), changed, "");
+  ramer::detail::check_field(changed, "", false);
   config = std::move(changed);
 }
 

@@ -20,18 +20,18 @@ struct Weights {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
-    field("cls_alpha", self.cls_alpha, "lambda_alpha: class scores of X_alpha");
-    field("cls_beta", self.cls_beta, "lambda_beta: class scores of X_beta");
-    field("cls_gamma", self.cls_gamma, "lambda_gamma: class scores of X_gamma");
-    field("rec_tilde", self.rec_tilde, "reconstruction of X_alpha by the decoder");
-    field("rec_beta", self.rec_beta, "reconstruction of X_alpha by X_beta");
-    field("rec_gamma", self.rec_gamma, "reconstruction of X_alpha by X_gamma");
-    field("contrast", self.contrast, "lambda_s: supervised contrastive loss");
-    field("shuffled", self.shuffled, "aggregation over shuffled slots");
-    field("unshuffled", self.unshuffled, "aggregation over slots in place");
-    field("adversarial", self.adversarial, "lambda_a: discriminator losses L_C + L_S");
-    field("orthogonality", self.orthogonality, "lambda_o: overlap of commonality and specificity");
-    field("common_semantic", self.common_semantic, "lambda_c: labels from commonality alone");
+    field("cls_alpha", self.cls_alpha, "lambda_alpha: class scores of X_alpha", at_least(0));
+    field("cls_beta", self.cls_beta, "lambda_beta: class scores of X_beta", at_least(0));
+    field("cls_gamma", self.cls_gamma, "lambda_gamma: class scores of X_gamma", at_least(0));
+    field("rec_tilde", self.rec_tilde, "reconstruction of X_alpha by the decoder", at_least(0));
+    field("rec_beta", self.rec_beta, "reconstruction of X_alpha by X_beta", at_least(0));
+    field("rec_gamma", self.rec_gamma, "reconstruction of X_alpha by X_gamma", at_least(0));
+    field("contrast", self.contrast, "lambda_s: supervised contrastive loss", at_least(0));
+    field("shuffled", self.shuffled, "aggregation over shuffled slots", at_least(0));
+    field("unshuffled", self.unshuffled, "aggregation over slots in place", at_least(0));
+    field("adversarial", self.adversarial, "lambda_a: discriminator losses L_C + L_S", at_least(0));
+    field("orthogonality", self.orthogonality, "lambda_o: overlap of commonality and specificity", at_least(0));
+    field("common_semantic", self.common_semantic, "lambda_c: labels from commonality alone", at_least(0));
   }
 };
 

@@ -7,6 +7,7 @@
 
 #include "ramer/autodiff/ops/elementwise.hpp"
 #include "ramer/autodiff/ops/loss.hpp"
+#include "ramer/core/config.hpp"
 #include "ramer/model/outputs.hpp"
 #include "ramer/model/pooled_features.hpp"
 #include "ramer/nn/linear.hpp"
@@ -23,11 +24,11 @@ struct EarlyFusionConfig {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
-    field("hidden", self.hidden, "width of the hidden layers");
-    field("layers", self.layers, "hidden layers");
-    field("dropout", self.dropout, "dropout of the normalised input");
+    field("hidden", self.hidden, "width of the hidden layers", extent());
+    field("layers", self.layers, "hidden layers", between(0, 1000));
+    field("dropout", self.dropout, "dropout of the normalised input", from_to_below(0, 1));
     field("pooling", self.pooling, "what becomes the input: the target's features, the mean of the window, or both");
-    field("threshold", self.threshold, "a label is predicted when its score is above");
+    field("threshold", self.threshold, "a label is predicted when its score is above", between(0, 1));
   }
 };
 
@@ -60,9 +61,11 @@ struct EarlyFusion {
     static constexpr int phases = 1;
 
     Module(const Schema& schema, const Config& config)
-        : schema_(schema), config_(config), width_(pooled_width(schema, config.pooling)), norm_(width_), dropout_{config.dropout} {
-      require<ConfigError>(config.hidden > 0 && config.layers >= 0, "hidden = ", config.hidden, ", layers = ", config.layers,
-                           "; expected hidden of at least 1 and layers of at least 0");
+        : schema_(schema),
+          config_(config),
+          width_(pooled_width(schema, config.pooling)),
+          norm_(width_),
+          dropout_{config.dropout} {
       std::vector<Index> widths{width_};
       for (Index k = 0; k < config.layers; ++k) widths.push_back(config.hidden);
       widths.push_back(schema.label_count());
@@ -78,6 +81,7 @@ struct EarlyFusion {
     static bool in_phase(std::string_view, int) { return true; }
 
     const Config& config() const { return config_; }
+    State blank_state() const { return {}; }
     State make_state(std::uint64_t, typename E::Backend&) const { return {}; }
 
     void build_plan(Plan& plan, const Batch& batch, bool, const RandomStream&, bool supervised = true) const {

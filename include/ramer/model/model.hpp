@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "ramer/backend/default.hpp"
+#include "ramer/core/config.hpp"
 #include "ramer/core/schema.hpp"
 #include "ramer/model/recipes.hpp"
 
@@ -43,7 +44,9 @@ class Model {
 
   /// Start values depend on `seed` and each parameter's name.
   Model(Schema schema, const Config& config, Backend backend = Backend(), std::uint64_t seed = 42)
-      : schema_(std::move(schema)), backend_(std::move(backend)), module_(std::make_unique<Module>(schema_, config)) {
+      : schema_(std::move(schema)),
+        backend_(std::move(backend)),
+        module_(std::make_unique<Module>(schema_, checked(config, "model"))) {
     parameters_ = nn::register_parameters<E>(*module_, backend_, seed);
     state_ = module_->make_state(seed, backend_);
   }

@@ -37,11 +37,12 @@ struct RamerConfig {
     field("contrast", self.contrast, "supervised contrastive loss");
     field("shuffle", self.shuffle, "stack shuffle");
     field("weights", self.weights, "weights of the objective");
-    field("common_semantic_dropout", self.common_semantic_dropout, "dropout on the logits of the common-semantic head");
+    field("common_semantic_dropout", self.common_semantic_dropout, "dropout on the logits of the common-semantic head",
+          from_to_below(0, 1));
     field("personality", self.personality, "whether known personality is used; with few people it can single them out");
     field("target_time", self.target_time, "how the asked-about moment is shown: all, marked, segment; used where a target is given");
     field("missing", self.missing, "how a missing modality counts in the losses: present_only or all");
-    field("threshold", self.threshold, "a label is predicted when its score is above");
+    field("threshold", self.threshold, "a label is predicted when its score is above", between(0, 1));
   }
 };
 

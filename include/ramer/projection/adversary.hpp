@@ -5,6 +5,7 @@
 
 #include "ramer/autodiff/ops/elementwise.hpp"
 #include "ramer/autodiff/ops/loss.hpp"
+#include "ramer/core/config.hpp"
 #include "ramer/nn/linear.hpp"
 
 namespace ramer::projection {
@@ -15,8 +16,8 @@ struct AdversaryConfig {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
-    field("dropout", self.dropout, "dropout of the discriminator D");
-    field("reversal", self.reversal, "strength c of the gradient reversal");
+    field("dropout", self.dropout, "dropout of the discriminator D", from_to_below(0, 1));
+    field("reversal", self.reversal, "strength c of the gradient reversal", at_least(0));
   }
 };
 

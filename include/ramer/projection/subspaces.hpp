@@ -23,8 +23,8 @@ struct SubspacesConfig {
   static void fields(Self& self, Visitor&& field) {
     field("generator_input", self.generator_input, "level that G sees: top is the last level that the recipe has");
     field("specificity_input", self.specificity_input, "level that f_m sees");
-    field("generator_dropout", self.generator_dropout, "dropout of the generator G");
-    field("specificity_dropout", self.specificity_dropout, "dropout of the specificity networks f_m");
+    field("generator_dropout", self.generator_dropout, "dropout of the generator G", from_to_below(0, 1));
+    field("specificity_dropout", self.specificity_dropout, "dropout of the specificity networks f_m", from_to_below(0, 1));
   }
 };
 

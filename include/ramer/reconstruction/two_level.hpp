@@ -3,6 +3,7 @@
 
 #include <span>
 
+#include "ramer/core/config.hpp"
 #include "ramer/nn/linear.hpp"
 
 namespace ramer::reconstruction {
@@ -12,7 +13,7 @@ struct Config {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
-    field("latent", self.latent, "width of the latent code Z; prototypes and queue are as wide");
+    field("latent", self.latent, "width of the latent code Z; prototypes and queue are as wide", extent());
   }
 };
 

@@ -32,9 +32,9 @@ struct Config {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
-    field("sample_stacks", self.sample_stacks, "stacks that the samples are cut into");
-    field("modality_stacks", self.modality_stacks, "stacks that the modalities are cut into");
-    field("rounds", self.rounds, "rounds of the riffle");
+    field("sample_stacks", self.sample_stacks, "stacks that the samples are cut into", extent());
+    field("modality_stacks", self.modality_stacks, "stacks that the modalities are cut into", extent());
+    field("rounds", self.rounds, "rounds of the riffle", between(0, 1000));
     field("gather", self.gather, "modality-wise after sample-wise (sequential), or both at the destination (joint)");
     field("labels_follow", self.labels_follow, "whether a slot's label follows its feature");
   }

@@ -26,15 +26,16 @@ struct OptimizerConfig {
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
     field("kind", self.kind, "bert_adam (no bias correction, decay in the update), adam (decay in the gradient), adamw");
-    field("rate", self.rate, "base learning rate");
-    field("beta1", self.beta1, "decay of the first moment");
-    field("beta2", self.beta2, "decay of the second moment");
-    field("epsilon", self.epsilon, "added to the root of the second moment");
-    field("decay", self.decay, "weight decay, for parameters that decay");
-    field("clip_global", self.clip_global, "largest Euclidean norm of all gradients together; 0: no clipping");
-    field("clip_tensor", self.clip_tensor, "largest norm of one tensor's gradient, after the global clip; 0: no clipping");
+    field("rate", self.rate, "base learning rate", at_least(0));
+    field("beta1", self.beta1, "decay of the first moment", from_to_below(0, 1));
+    field("beta2", self.beta2, "decay of the second moment", from_to_below(0, 1));
+    field("epsilon", self.epsilon, "added to the root of the second moment", more_than(0));
+    field("decay", self.decay, "weight decay, for parameters that decay", at_least(0));
+    field("clip_global", self.clip_global, "largest Euclidean norm of all gradients together; 0: no clipping", at_least(0));
+    field("clip_tensor", self.clip_tensor, "largest norm of one tensor's gradient, after the global clip; 0: no clipping",
+          at_least(0));
     field("schedule", self.schedule, "constant, warmup_linear or warmup_cosine");
-    field("warmup", self.warmup, "fraction of the run that the rate takes to rise");
+    field("warmup", self.warmup, "fraction of the run that the rate takes to rise", between(0, 1));
   }
 };
 

@@ -46,7 +46,7 @@ class Trainer {
       : model_(model),
         dataset_(std::move(dataset)),
         split_(std::move(split)),
-        config_((config.check(), std::move(config))),
+        config_(checked(config, "train")),
         sampler_(dataset_, split_.train, config_.order, config_.seed),
         stepper_(model, config_.optimizer, config_.seed) {
     require<DataError>(dataset_.has_labels(), dataset_.origin(), ": no 'labels'; training needs them");

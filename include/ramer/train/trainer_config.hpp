@@ -61,36 +61,21 @@ struct TrainerConfig {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
-    field("epochs", self.epochs, "passes over the training data");
-    field("batch", self.batch, "samples of a batch");
+    field("epochs", self.epochs, "passes over the training data", at_least(1));
+    field("batch", self.batch, "samples of a batch", extent());
     field("seed", self.seed, "seed of sample order, dropout and shuffles");
-    field("patience", self.patience, "stop after so many epochs without a better model; 0: never");
+    field("patience", self.patience, "stop after so many epochs without a better model; 0: never", at_least(0));
     field("selection", self.selection, "validation metric that selects the model; of equal ones the later epoch");
     field("threshold_rule", self.threshold_rule, "fixed, or tuned on the validation data for the highest micro-F1");
-    field("threshold", self.threshold, "fixed threshold; null: the model's own");
+    field("threshold", self.threshold, "fixed threshold; null: the model's own", between(0, 1));
     field("drop_last", self.drop_last, "leave out a last training batch that is smaller than the others");
     field("order", self.order, "order of the training samples");
     field("view", self.view, "what is shown of several persons: persons, target or all");
     field("missing", self.missing, "modalities dropped in training, drawn anew in each epoch");
-    field("checkpoint_every", self.checkpoint_every, "steps between checkpoints inside an epoch; 0: only after each epoch");
-    field("ahead", self.ahead, "batches prepared ahead");
+    field("checkpoint_every", self.checkpoint_every, "steps between checkpoints inside an epoch; 0: only after each epoch",
+          at_least(0));
+    field("ahead", self.ahead, "batches prepared ahead", between(1, 1000));
     field("optimizer", self.optimizer, "optimizer and schedule");
-  }
-
-  /// @throws ConfigError for a setting out of range
-  void check() const {
-    require<ConfigError>(epochs >= 0 && patience >= 0 && checkpoint_every >= 0, "epochs = ", epochs,
-                         ", patience = ", patience, ", checkpoint_every = ", checkpoint_every, "; expected at least 0");
-    require<ConfigError>(batch >= 1 && ahead >= 1, "batch = ", batch, ", ahead = ", ahead, "; expected at least 1");
-    require<ConfigError>(missing.rate >= 0 && missing.rate <= 1, "missing.rate = ", missing.rate, "; expected 0 to 1");
-    const OptimizerConfig& o = optimizer;
-    require<ConfigError>(o.rate >= 0 && o.decay >= 0 && o.clip_global >= 0 && o.clip_tensor >= 0,
-                         "optimizer: rate = ", o.rate, ", decay = ", o.decay, ", clip_global = ", o.clip_global,
-                         ", clip_tensor = ", o.clip_tensor, "; expected at least 0");
-    require<ConfigError>(o.beta1 >= 0 && o.beta1 < 1 && o.beta2 >= 0 && o.beta2 < 1, "optimizer: beta1 = ", o.beta1,
-                         ", beta2 = ", o.beta2, "; expected at least 0 and below 1");
-    require<ConfigError>(o.epsilon > 0 && o.warmup >= 0 && o.warmup <= 1, "optimizer: epsilon = ", o.epsilon,
-                         ", warmup = ", o.warmup, "; expected epsilon above 0 and warmup between 0 and 1");
   }
 };
 

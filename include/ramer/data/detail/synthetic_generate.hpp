@@ -24,35 +24,6 @@ class Draws {
   std::uint32_t column_ = 0;
 };
 
-inline void check_synthetic(const SyntheticConfig& c) {
-  const auto at_least = [](Index value, Index low, const char* key) {
-    require<ConfigError>(value >= low, "synthetic.", key, " = ", value, "; expected at least ", low);
-  };
-  at_least(c.samples, 0, "samples");
-  at_least(c.group_size, 1, "group_size");
-  at_least(c.persons, 1, "persons");
-  at_least(c.segments, 1, "segments");
-  at_least(c.labels, 1, "labels");
-  at_least(c.moods, 1, "moods");
-  at_least(c.styles, 1, "styles");
-  at_least(c.personality_width, 0, "personality_width");
-  require<ConfigError>(!c.modalities.empty() && c.modalities.size() == c.widths.size(), "synthetic: ", c.modalities.size(),
-                       " modalities and ", c.widths.size(), " widths; expected equal numbers, at least one");
-  for (std::size_t m = 0; m < c.widths.size(); ++m)
-    require<ConfigError>(c.widths[m] >= c.labels + c.moods, "synthetic.widths: '", c.modalities[m], "' has ", c.widths[m],
-                         "; expected at least labels + moods = ", c.labels + c.moods);
-  for (const auto& [value, key] : {std::pair{c.persistence, "persistence"},
-                                   {c.style, "style"},
-                                   {c.late, "late"},
-                                   {c.listening_target, "listening_target"},
-                                   {c.missing, "missing"},
-                                   {c.missing_speaker, "missing_speaker"},
-                                   {c.missing_listener, "missing_listener"},
-                                   {c.unknown_personality, "unknown_personality"}})
-    require<ConfigError>(value >= 0 && value <= 1, "synthetic.", key, " = ", value, "; expected 0 to 1");
-  require<ConfigError>(c.noise > 0, "synthetic.noise = ", c.noise, "; expected more than 0");
-}
-
 }  // namespace detail
 
 inline SyntheticModel::SyntheticModel(SyntheticConfig config) : config_(std::move(config)) {
@@ -63,7 +34,7 @@ inline SyntheticModel::SyntheticModel(SyntheticConfig config) : config_(std::mov
     config_.listening_target = config_.late = 0;
     config_.missing = config_.missing_speaker = config_.missing_listener = 0;
   }
-  detail::check_synthetic(config_);
+  checked(config_, "synthetic");
   for (std::size_t m = 0; m < config_.widths.size(); ++m) {
     const RandomStream stream(config_.seed, name_hash("synthetic.frame"), m);
     const auto D = static_cast<std::size_t>(config_.widths[m]);

@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <map>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -17,32 +15,8 @@
 
 namespace ramer::io::detail {
 
-template <class T>
-struct FieldTraits {
-  static constexpr bool optional = false, list = false, map = false;
-};
-template <class T>
-struct FieldTraits<std::optional<T>> {
-  static constexpr bool optional = true, list = false, map = false;
-  using Element = T;
-};
-template <class T, class A>
-struct FieldTraits<std::vector<T, A>> {
-  static constexpr bool optional = false, list = true, map = false;
-  using Element = T;
-};
-template <class T, class L, class A>
-struct FieldTraits<std::map<std::string, T, L, A>> {
-  static constexpr bool optional = false, list = false, map = true;
-  using Element = T;
-};
-
-/// "encoder" and "hidden" give "encoder.hidden".
-inline std::string join_key(std::string_view path, std::string_view key) {
-  std::string joined(path);
-  if (!joined.empty() && !key.empty()) joined += '.';
-  return joined += key;
-}
+using ramer::detail::FieldTraits;
+using ramer::detail::join_key;
 
 inline std::string_view trim(std::string_view text) {
   constexpr std::string_view kBlank = " \t\r\n";
