@@ -7,6 +7,7 @@
 #include <limits>
 #include <map>
 
+#include "ramer/model/early_fusion.hpp"
 #include "train/support.hpp"
 
 using namespace ramer;
@@ -286,21 +287,37 @@ TEST_CASE("Hostile numbers are refused before they are used") {
     CHECK(has(message, "tensor 'state.queue.pointer': element 0 = " + std::to_string(at)));
   }
   const auto config = [&](auto change) { return saved.refusal([&](Contents& c) { c.edit("config", change); }); };
-  CHECK(has(config([](io::Json& j) { j["encoder"]["hidden"] = 1'000'000'000; }), "config.encoder.hidden = 1000000000"));
-  CHECK(has(config([](io::Json& j) { j["encoder"]["layers"] = {1'000'000'000}; }), "config.encoder.layers"));
-  CHECK(has(config([](io::Json& j) { j["encoder"]["hidden"] = -16; }), "-16"));
-  CHECK(has(config([](io::Json& j) { j["encoder"]["heads"] = 0; }), "0"));
+  CHECK(has(config([](io::Json& j) { j["encoder"]["hidden"] = 1'000'000; }), "; expected (1000000"));
+  CHECK(has(config([](io::Json& j) { j["encoder"]["hidden"] = 2'000'000'000; }), "tensor too large"));
+  CHECK(has(config([](io::Json& j) { j["encoder"]["hidden"] = std::int64_t{1} << 40; }),
+            "config.encoder.hidden: expected 2 to "));
+  CHECK(has(config([](io::Json& j) { j["encoder"]["layers"] = {1'000'000'000}; }),
+            "config.encoder.layers[0]: expected 0 to 1000"));
+  CHECK(has(config([](io::Json& j) { j["encoder"]["layers"] = {1000}; }), "more tensors than the file has"));
+  CHECK(has(config([](io::Json& j) { j["encoder"]["hidden"] = -16; }), "found -16"));
+  CHECK(has(config([](io::Json& j) { j["encoder"]["heads"] = 0; }),
+            "config.encoder.heads: expected 1 to 2147483647, found 0"));
+  CHECK(has(config([](io::Json& j) { j["encoder"]["heads"] = 3; }),
+            "config.encoder.heads: expected a divisor of hidden = 16, found 3"));
+  CHECK(has(config([](io::Json& j) { j["contrast"]["queue"] = 2'000'000'000; }),
+            "tensor 'state.queue.ids' has shape (32); expected (2000000000)"));
+  CHECK(has(config([](io::Json& j) { j["reconstruction"]["latent"] = 2'000'000'000; }), "; expected ("));
   CHECK(has(config([](io::Json& j) { j["encoder"]["heads"] = "two"; }), "config.encoder.heads"));
   CHECK(has(config([](io::Json& j) { j["encoder"]["heds"] = 2; }), "heds"));
   CHECK(has(config([](io::Json& j) { j["contrast"]["queue"] = -1; }), "-1"));
   CHECK(has(config([](io::Json& j) { j = io::Json::array(); }), "metadata 'config' is no JSON object"));
   const auto schema = [&](auto change) { return saved.refusal([&](Contents& c) { c.edit("schema", change); }); };
-  CHECK(has(schema([](io::Json& j) { j["modalities"][0]["width"] = std::int64_t{1} << 60; }), "schema.modalities.0.width"));
-  CHECK(has(schema([](io::Json& j) { j["modalities"][0]["width"] = -5; }), "width -5"));
-  CHECK(has(schema([](io::Json& j) { j["modalities"][0]["positions"] = 0; }), "0 positions"));
+  CHECK(has(schema([](io::Json& j) { j["modalities"][0]["width"] = std::int64_t{1} << 60; }),
+            "schema.modalities[0].width: expected 1 to "));
+  CHECK(has(schema([](io::Json& j) { j["modalities"][0]["width"] = -5; }),
+            "schema.modalities[0].width: expected 1 to 2147483647, found -5"));
+  CHECK(has(schema([](io::Json& j) { j["modalities"][0]["width"] = 2'000'000'000; }), "; expected ("));
+  CHECK(has(schema([](io::Json& j) { j["modalities"][0]["positions"] = 2'000'000'000; }), "; expected (2000000000, 16)"));
+  CHECK(has(schema([](io::Json& j) { j["modalities"][0]["positions"] = 0; }),
+            "schema.modalities[0].positions: expected 1 to"));
   CHECK(has(schema([](io::Json& j) { j["modalities"][1]["name"] = "text"; }), "modality 'text' is unnamed or there twice"));
   CHECK(has(schema([](io::Json& j) { j["labels"] = io::Json::array(); }), "without labels"));
-  CHECK(has(schema([](io::Json& j) { j["personality_width"] = -1; }), "personality has width -1"));
+  CHECK(has(schema([](io::Json& j) { j["personality_width"] = -1; }), "schema.personality_width: expected 0 to"));
   // Within bounds and yet another model: the tensors tell, before the model is built.
   CHECK(has(config([](io::Json& j) { j["encoder"]["hidden"] = 4096; }), "; expected ("));
   const auto metadata = [&](const std::string& key, const std::string& value) {
@@ -312,6 +329,30 @@ TEST_CASE("Hostile numbers are refused before they are used") {
   CHECK(has(metadata("recipe", "carat"), "recipe 'carat'; expected 'ramer'"));
   CHECK(has(metadata("config", "{"), "metadata 'config'"));
   CHECK(has(saved.refusal([](Contents& c) { c.metadata.erase("schema"); }), "no metadata 'schema'"));
+}
+
+TEST_CASE("Settings larger than any tensor are no reason to refuse a file") {
+  const auto data = small_data(60);
+  Small::Config config = small_config();
+  config.contrast.queue = 9000;
+  config.shuffle.sample_stacks = 1'000'000;
+  Small model(train::make_schema(data), config, backend::Cpu(1));
+  Folder folder("large_settings");
+  std::filesystem::create_directories(folder.path());
+  const auto file = folder.path() / "model.safetensors";
+  train::save_model(file, model, {});
+  const auto loaded = train::load_model<recipe::Ramer, backend::Cpu>(file, backend::Cpu(1));
+  CHECK(loaded.config().contrast.queue == 9000);
+  CHECK(loaded.config().shuffle.sample_stacks == 1'000'000);
+
+  // Positions that no tensor of this recipe has.
+  Schema schema;
+  schema.modalities = {{"text", 3, 100'000}};
+  schema.labels = {"joy"};
+  Model<recipe::EarlyFusion, backend::Cpu> fusion(schema, {}, backend::Cpu(1));
+  train::save_model(file, fusion, {});
+  CHECK(train::load_model<recipe::EarlyFusion, backend::Cpu>(file, backend::Cpu(1)).schema().modalities[0].positions ==
+        100'000);
 }
 
 TEST_CASE("Cut files and files with changed bytes: an error, or a whole model; never anything else") {

@@ -168,14 +168,18 @@ struct Ramer {
 
     Index code_width() const { return Reconstruction::Codec::width(hidden_, config_.reconstruction); }
 
-    State make_state(std::uint64_t seed, typename E::Backend& backend) const {
+    /// The state's tensors, not yet filled.
+    State blank_state() const {
       State s;
-      for (Index m = 0; m < schema_.modality_count(); ++m) {
+      for (Index m = 0; m < schema_.modality_count(); ++m)
         s.prototypes.emplace_back(Shape{Index{2}, schema_.label_count(), code_width()});
-        backend.fill(s.prototypes.back().data(), s.prototypes.back().size(), Real(0));
-      }
-      if constexpr (Recipe::Contrast::queue)
-        s.queue = contrast::Queue<E>(config_.contrast.queue, code_width(), seed, backend);
+      if constexpr (Recipe::Contrast::queue) s.queue = contrast::Queue<E>(config_.contrast.queue, code_width());
+      return s;
+    }
+    State make_state(std::uint64_t seed, typename E::Backend& backend) const {
+      State s = blank_state();
+      for (auto& mu : s.prototypes) backend.fill(mu.data(), mu.size(), Real(0));
+      if constexpr (Recipe::Contrast::queue) s.queue.draw(seed, backend);
       return s;
     }
 

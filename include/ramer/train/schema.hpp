@@ -45,8 +45,8 @@ struct ModalityRecord {
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
     field("name", self.name, "name");
-    field("width", self.width, "width of a raw feature");
-    field("positions", self.positions, "places of its position table");
+    field("width", self.width, "width of a raw feature", extent());
+    field("positions", self.positions, "places of its position table", extent());
   }
 };
 
@@ -78,8 +78,9 @@ struct SchemaRecord {
   static void fields(Self& self, Visitor&& field) {
     field("modalities", self.modalities, "modalities in the model's order");
     field("labels", self.labels, "labels in the model's order");
-    field("personality_width", self.personality_width, "width of personality; 0: none");
-    field("personality_positions", self.personality_positions, "places of its position table; 0: as the first modality");
+    field("personality_width", self.personality_width, "width of personality; 0: none", extent(0));
+    field("personality_positions", self.personality_positions, "places of its position table; 0: as the first modality",
+          extent(0));
     field("has_target", self.has_target, "whether a person and time is asked for");
   }
 };
