@@ -62,15 +62,39 @@ TEST_CASE("self-attention, feed-forward, and the layer of both, with dropout and
           module, {nn::check_values(20)},
           [&](auto& ctx, const auto& in) { return module(ctx, matrix(5, 4)(in[0]), data.rows()); }, options);
     };
-    CHECK(check(nn::SelfAttention<E>(4, 2, 0.3)) == "");
+    CHECK(check(nn::Attention<E>(4, 2, 0.3)) == "");
     CHECK(check(nn::FeedForward<E>(4, 3, 0.3)) == "");
     CHECK(check(nn::TransformerLayer<E>(4, 2, 3, 0.3)) == "");
   }
 }
 
+TEST_CASE("attention to a memory, and the decoder layer, with dropout and without") {
+  const TwoSamples data;
+  const std::vector<std::int32_t> query_offsets{0, 1, 4};
+  const std::vector<std::uint64_t> query_key{3, 1ull << 32, (1ull << 32) | 1, (1ull << 32) | 2};
+  nn::TokenRows own{{2, 3, query_offsets.data(), nullptr, nullptr}, query_key.data()}, to_memory = data.rows();
+  to_memory.groups.query_offsets = query_offsets.data(), to_memory.groups.longest_query = 3;
+  to_memory.groups.key_row_key = data.row_key.data(), to_memory.row_key = query_key.data();
+  for (const bool training : {true, false}) {
+    nn::CheckOptions options;
+    options.training = training;
+    const std::vector<std::vector<double>> in{nn::check_values(16), nn::check_values(20, 2)};
+    nn::Attention<E> attention(4, 2, 0.3);
+    CHECK(nn::check_module(
+              attention, in,
+              [&](auto& ctx, const auto& x) { return attention(ctx, matrix(4, 4)(x[0]), matrix(5, 4)(x[1]), to_memory); },
+              options) == "");
+    nn::DecoderLayer<E> layer(4, 2, 3, 0.3);
+    CHECK(nn::check_module(
+              layer, in,
+              [&](auto& ctx, const auto& x) { return layer(ctx, matrix(4, 4)(x[0]), matrix(5, 4)(x[1]), own, to_memory); },
+              options) == "");
+  }
+}
+
 TEST_CASE("heads must divide the width") {
-  CHECK_THROWS_WITH_AS(nn::SelfAttention<E>(6, 4, 0.0), "attention: width 6 is no multiple of 4 heads", ConfigError);
-  CHECK_THROWS_AS(nn::SelfAttention<E>(6, 0, 0.0), ConfigError);
+  CHECK_THROWS_WITH_AS(nn::Attention<E>(6, 4, 0.0), "attention: width 6 is no multiple of 4 heads", ConfigError);
+  CHECK_THROWS_AS(nn::Attention<E>(6, 0, 0.0), ConfigError);
 }
 
 /// The output of a layer for one sample of three tokens at logical places (sample, 0 ... 2), among `before` other tokens.

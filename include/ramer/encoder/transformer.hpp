@@ -39,7 +39,35 @@ struct TransformerConfig {
   }
 };
 
-/// e = Linear(LN(x)) + position [+ target-time mark]; h = dropout(LN(e)); n post-norm layers. The release's "TfModel".
+/// h = dropout(LN(e)), then n post-norm layers.
+template <class E>
+struct LayerStack {
+  nn::LayerNorm<E> norm;
+  nn::Dropout dropout;
+  std::vector<nn::TransformerLayer<E>> layer;
+
+  LayerStack() = default;
+  LayerStack(Index hidden, Index heads, Index inner, Index layers, double rate) : norm(hidden), dropout{rate} {
+    for (Index i = 0; i < layers; ++i) layer.emplace_back(hidden, heads, inner, rate);
+  }
+  /// (R, H) -> (R, H). Layer i is tapped as `tap` followed by i.
+  nn::Var<E, 2> operator()(nn::Context<E>& ctx, nn::Var<E, 2> e, const nn::TokenRows& rows, std::string_view tap, Index which) const {
+    nn::Var<E, 2> h = autodiff::dropout(ctx.tape, norm(ctx, e), ctx.dropout(dropout, rows.row_key));
+    for (std::size_t i = 0; i < layer.size(); ++i) {
+      h = layer[i](ctx, h, rows);
+      if (ctx.taps) ctx.tap(std::string(tap) + std::to_string(i), which, h);
+    }
+    return h;
+  }
+  template <class Self, class Visitor>
+  static void parameters(Self& self, Visitor&& visit) {
+    visit("norm", self.norm);
+    visit("dropout", self.dropout);
+    visit("layer", self.layer);
+  }
+};
+
+/// e = Linear(LN(x)) + position [+ target-time mark], then the stack of layers. The release's "TfModel".
 /// Input (R, D_m), output (R, H).
 struct Transformer {
   using Config = TransformerConfig;
@@ -50,36 +78,35 @@ struct Transformer {
     nn::Linear<E> input;
     nn::Parameter<E> position;     ///< (positions, H)
     nn::Parameter<E> target_time;  ///< (1, H), initially zero; empty unless the target's time is marked
-    nn::LayerNorm<E> norm;
-    nn::Dropout dropout;
-    std::vector<nn::TransformerLayer<E>> layer;
+    LayerStack<E> layers;
 
     Module() = default;
-    Module(const Config& c, Index layers, Index width, Index positions, bool marked)
+    Module(const Config& c, Index layer_count, Index width, Index positions, bool marked)
         : input_norm(width, true),
           input(width, c.hidden, nn::Init::normal(0.02), nn::Init::constant(0)),
           position({positions, c.hidden}, nn::Init::normal(0.02), true),
-          norm(c.hidden),
-          dropout{c.dropout} {
+          layers(c.hidden, c.heads, c.inner, layer_count, c.dropout) {
       if (marked) target_time = nn::Parameter<E>({1, c.hidden}, nn::Init::constant(0), true);
-      for (Index i = 0; i < layers; ++i) layer.emplace_back(c.hidden, c.heads, c.inner, c.dropout);
     }
 
     /// `which` names the modality in taps.
     nn::Var<E, 2> operator()(nn::Context<E>& ctx, nn::Var<E, 2> x, const TokenPlan& plan, Index which) const {
-      const nn::TokenRows rows = plan.token_rows(ctx);
+      return encode(ctx, normalize(ctx, x, which), plan, which);
+    }
+    /// The first step alone: LN(x), for what comes between it and the encoder.
+    nn::Var<E, 2> normalize(nn::Context<E>& ctx, nn::Var<E, 2> x, Index which) const {
       x = input_norm(ctx, x);                                                                                  // (R, D)
       ctx.tap("normed", which, x);
+      return x;
+    }
+    /// The others, of a normalised x.
+    nn::Var<E, 2> encode(nn::Context<E>& ctx, nn::Var<E, 2> x, const TokenPlan& plan, Index which) const {
       nn::Var<E, 2> h = input(ctx, x);                                                                         // (R, H)
       h = autodiff::add_embedding(ctx.tape, h, ctx.template use<2>(position), device_view(ctx, plan.position));
       if (!target_time.extents.empty()) {
         h = autodiff::add_embedding(ctx.tape, h, ctx.template use<2>(target_time), device_view(ctx, plan.at_target_time));
       }
-      h = autodiff::dropout(ctx.tape, norm(ctx, h), ctx.dropout(dropout, rows.row_key));
-      for (std::size_t i = 0; i < layer.size(); ++i) {
-        h = layer[i](ctx, h, rows);
-        if (ctx.taps) ctx.tap("layer" + std::to_string(i), which, h);
-      }
+      h = layers(ctx, h, plan.token_rows(ctx), "layer", which);
       ctx.tap("encoder_out", which, h);
       return h;
     }
@@ -89,9 +116,7 @@ struct Transformer {
       visit("input", self.input);
       visit("position", self.position);
       if (!self.target_time.extents.empty()) visit("target_time", self.target_time);
-      visit("norm", self.norm);
-      visit("dropout", self.dropout);
-      visit("layer", self.layer);
+      visit("", self.layers);
     }
   };
 };

@@ -1,4 +1,4 @@
-// One post-norm transformer layer, as in BERT.
+// Post-norm transformer layers: of an encoder, and of a decoder that looks at a memory.
 #pragma once
 
 #include <cmath>
@@ -15,17 +15,17 @@ struct TokenRows {
   const std::uint64_t* row_key = nullptr;  ///< (R) sample * 2^32 + position
 };
 
-/// Multi-head self-attention with biased projections:
-///   y = LN(dropout(O(attention(Q x, K x, V x))) + x), scores / sqrt(H / heads), dropout on the probabilities.
+/// Multi-head attention of x to a memory, or to itself, with biased projections:
+///   y = LN(dropout(O(attention(Q x, K memory, V memory))) + x), scores / sqrt(H / heads), dropout on the probabilities.
 template <class E>
-struct SelfAttention {
+struct Attention {
   Index heads = 1;
   Linear<E> query, key, value, output;
   LayerNorm<E> norm;
   Dropout weight_dropout, output_dropout;
 
-  SelfAttention() = default;
-  SelfAttention(Index width, Index head_count, double dropout)
+  Attention() = default;
+  Attention(Index width, Index head_count, double dropout)
       : heads(head_count),
         query(width, width, Init::normal(0.02), Init::constant(0)),
         key(width, width, Init::normal(0.02), Init::constant(0)),
@@ -38,9 +38,11 @@ struct SelfAttention {
                          " heads");
   }
 
-  Var<E, 2> operator()(Context<E>& ctx, Var<E, 2> x, const TokenRows& rows) const {
+  Var<E, 2> operator()(Context<E>& ctx, Var<E, 2> x, const TokenRows& rows) const { return (*this)(ctx, x, x, rows); }
+  /// x (Q, H), memory (R, H); the groups of `rows` have queries of their own.
+  Var<E, 2> operator()(Context<E>& ctx, Var<E, 2> x, Var<E, 2> memory, const TokenRows& rows) const {
     using Real = typename E::Real;
-    const Var<E, 2> q = query(ctx, x), k = key(ctx, x), v = value(ctx, x);                               // (R, H)
+    const Var<E, 2> q = query(ctx, x), k = key(ctx, memory), v = value(ctx, memory);
     const Real scale = Real(1) / std::sqrt(static_cast<Real>(x.extent(1) / heads));
     const Var<E, 2> a =
         autodiff::attention(ctx.tape, q, k, v, rows.groups, heads, scale, ctx.dropout(weight_dropout, rows.row_key));
@@ -86,7 +88,7 @@ struct FeedForward {
 
 template <class E>
 struct TransformerLayer {
-  SelfAttention<E> attention;
+  Attention<E> attention;
   FeedForward<E> feed_forward;
 
   TransformerLayer() = default;
@@ -99,6 +101,28 @@ struct TransformerLayer {
   template <class Self, class Visitor>
   static void parameters(Self& self, Visitor&& visit) {
     visit("attention", self.attention);
+    visit("feed_forward", self.feed_forward);
+  }
+};
+
+/// Attention of x to itself, then to the memory, then the feed-forward part.
+template <class E>
+struct DecoderLayer {
+  Attention<E> self_attention, cross_attention;
+  FeedForward<E> feed_forward;
+
+  DecoderLayer() = default;
+  DecoderLayer(Index width, Index heads, Index inner, double dropout)
+      : self_attention(width, heads, dropout), cross_attention(width, heads, dropout), feed_forward(width, inner, dropout) {}
+
+  /// `to_memory` has the rows of x as queries and those of the memory as keys.
+  Var<E, 2> operator()(Context<E>& ctx, Var<E, 2> x, Var<E, 2> memory, const TokenRows& rows, const TokenRows& to_memory) const {
+    return feed_forward(ctx, cross_attention(ctx, self_attention(ctx, x, rows), memory, to_memory), rows);
+  }
+  template <class Self, class Visitor>
+  static void parameters(Self& self, Visitor&& visit) {
+    visit("self_attention", self.self_attention);
+    visit("cross_attention", self.cross_attention);
     visit("feed_forward", self.feed_forward);
   }
 };

@@ -58,7 +58,7 @@ struct AdversarialTerms {
 
 /// Row weights: each modality's cross-entropy is a mean over its B C rows (L_C) or those of present modalities (L_S).
 struct AdversaryRows {
-  const double* all;                         ///< (B) 1 / (B C)
+  const double* all;                         ///< (B) 1 / (B C); null: L_C has the rows and weights of L_S
   std::span<const double* const> present;    ///< per modality (B) a[b, m] / (C sum_b a[b, m])
   Index labels;                              ///< C rows per sample
 };
@@ -75,7 +75,7 @@ nn::Var<E, 0> sum_over_modalities(nn::Context<E>& ctx, const Discriminator<E>& d
     const nn::Var<E, 2> logits = d(ctx, xs[m], static_cast<Index>(use));                                     // (B C, M)
     ctx.tap(name, static_cast<Index>(m), logits);
     const auto ce = autodiff::cross_entropy(ctx.tape, logits, uniform ? Index{-1} : static_cast<Index>(m),
-                                            only_present ? rows.present[m] : rows.all, rows.labels);
+                                            only_present || !rows.all ? rows.present[m] : rows.all, rows.labels);
     total = autodiff::add_to(ctx.tape, total, ce);
   }
   return total;

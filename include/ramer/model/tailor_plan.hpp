@@ -1,0 +1,191 @@
+// What the host works out from a batch before TAILOR runs on it: index arrays, masks and weights, no arithmetic on features.
+#pragma once
+
+#include "ramer/encoder/label_decoder.hpp"
+#include "ramer/encoder/tokens.hpp"
+#include "ramer/model/detail/batch_check.hpp"
+
+namespace ramer::wiring {
+
+/// Index arrays of one batch. Reused from batch to batch; vectors keep their capacity.
+///
+/// Modalities are added up and put behind each other place by place, so those of a sample must have the same places; one that has
+/// no available token in a sample need not. Rows are the tokens that take part: the available ones, or under Missing::All every
+/// token, an unavailable one being no key.
+struct TailorPlan {
+  Index batch = 0;
+  std::vector<const ModalityBatch*> modality;  ///< (M) the rows R_m, in the model's order
+  std::vector<encoder::TokenPlan> tokens;      ///< (M)
+  std::vector<encoder::Sequence> rows;         ///< (M) R_m
+  encoder::Sequence common_rows;               ///< R_c: places where some modality has a row
+  std::vector<GatherPlan> common;              ///< (M)(R_c) row of R_m at that place, or -1
+  std::vector<std::uint8_t> same_rows;         ///< (M) R_m is R_c
+  GatherPlan first;                            ///< (B) the sample's first row of R_c, or -1
+  encoder::FusionPlan fusion;
+  encoder::LabelQueryPlan labels;
+
+  bool supervised = false;                          ///< labels are there: losses exist
+  std::vector<std::uint8_t> y;                      ///< (B, C)
+  std::vector<double> cell;                         ///< (B, C) annotated / number of annotated
+  std::vector<std::vector<double>> token;           ///< (M)(R_m) 1 / R_m
+  std::vector<std::vector<double>> present_sample;  ///< (M)(B) has a row / their number
+  std::vector<std::vector<double>> present_pair;    ///< (M (M - 1) / 2)(B) both have a row / their number
+
+  /// @param places of a modality's sequence  @param positions rows of the fusion's position tables
+  /// @throws DataError for an empty batch, a modality that it lacks or that has another width, arrays whose lengths do not fit
+  ///   together, modalities of a sample with different places, and a position outside the table; the plan must then be built anew
+  void build_inputs(const Schema& schema, const Batch& b, encoder::Missing missing, const std::vector<Index>& order, Index places,
+                    Index positions) {
+    batch = b.size;
+    const std::size_t count = schema.modalities.size();
+    require<DataError>(batch > 0, "the batch is empty; a model needs at least one sample");
+    modality.resize(count);
+    tokens.resize(count);
+    rows.resize(count);
+    for (std::size_t m = 0; m < count; ++m) modality[m] = &detail::find_modality(b, schema.modalities[m]);
+    choose_rows(b, missing);
+    for (std::size_t m = 0; m < count; ++m) {
+      tokens[m].build(b, *modality[m], encoder::TargetTime::All, schema.modalities[m].positions, false);
+      rows[m].places = places;
+      rows[m].offsets.assign(modality[m]->offsets.begin(), modality[m]->offsets.end());
+      rows[m].place.assign(modality[m]->position.begin(), modality[m]->position.end());
+      rows[m].key.assign(modality[m]->available.begin(), modality[m]->available.end());
+      for (const std::int32_t p : rows[m].place)
+        require<DataError>(p < places, "modality ", modality[m]->name, ": position ", p, " of a token, and ", places,
+                           " places (fusion.places)");
+    }
+    add_up(places);
+    fusion.build(rows, common_rows, order, positions);
+    labels.build(batch, schema.label_count());
+  }
+
+  /// Labels and the weights of the losses. @throws DataError for labels that are not the model's in number
+  void build_targets(const Batch& b) {
+    detail::check_labels(b, labels.labels);
+    const std::size_t count = rows.size(), samples = static_cast<std::size_t>(batch);
+    y.assign(b.labels.begin(), b.labels.end());
+    detail::weigh(cell, y.size(), [&](std::size_t i) { return b.label_mask[i] != 0; });
+    token.resize(count);
+    present_sample.resize(count);
+    present_pair.resize(count * (count - 1) / 2);
+    const auto present = [&](std::size_t m, std::size_t i) { return rows[m].offsets[i] < rows[m].offsets[i + 1]; };
+    std::size_t pair = 0;
+    for (std::size_t m = 0; m < count; ++m) {
+      detail::weigh(token[m], rows[m].place.size(), [](std::size_t) { return true; });
+      detail::weigh(present_sample[m], samples, [&](std::size_t i) { return present(m, i); });
+      for (std::size_t k = m + 1; k < count; ++k) {
+        detail::weigh(present_pair[pair++], samples, [&](std::size_t i) { return present(m, i) && present(k, i); });
+      }
+    }
+  }
+
+ private:
+  std::vector<ModalityBatch> chosen_;        // copies of modalities of which tokens are left out
+  std::vector<std::uint8_t> keep_;           // (M, tokens)
+  std::vector<std::size_t> keep_at_;         // (M) where in keep_
+  std::vector<std::int32_t> row_at_;         // (M, places)
+
+  static bool any_available(const ModalityBatch& m, std::size_t b) {
+    return std::any_of(m.available.begin() + m.offsets[b], m.available.begin() + m.offsets[b + 1], [](std::uint8_t a) { return a != 0; });
+  }
+  /// Leaves out tokens that take no part.
+  void choose_rows(const Batch& b, encoder::Missing missing) {
+    keep_at_.clear();
+    std::size_t total = 0;
+    for (const ModalityBatch* m : modality) {
+      keep_at_.push_back(total);
+      total += m->available.size();
+    }
+    keep_.assign(total, 0);
+    for (std::size_t s = 0; s < static_cast<std::size_t>(batch); ++s) {
+      const ModalityBatch* like = nullptr;  // a modality that the sample has
+      for (const ModalityBatch* m : modality) {
+        if (!any_available(*m, s)) continue;
+        if (!like) like = m;
+        const Index tokens_of_m = m->offsets[s + 1] - m->offsets[s], tokens_of_like = like->offsets[s + 1] - like->offsets[s];
+        const bool same = tokens_of_m == tokens_of_like &&
+                          std::equal(m->position.begin() + m->offsets[s], m->position.begin() + m->offsets[s + 1],
+                                     like->position.begin() + like->offsets[s]);
+        require<DataError>(same, "sample ", detail::sample_id(b, s), ": modalities ", like->name, " (", tokens_of_like, " tokens) and ",
+                           m->name, " (", tokens_of_m, " tokens) have different places; this model adds modalities up place by place ",
+                           "and needs aligned data");
+      }
+      for (std::size_t k = 0; k < modality.size(); ++k) {
+        const ModalityBatch& m = *modality[k];
+        const bool own = missing == encoder::Missing::PresentOnly || !like || any_available(m, s);
+        for (std::int32_t r = m.offsets[s]; r < m.offsets[s + 1]; ++r) {
+          const auto at = static_cast<std::size_t>(r);
+          bool keep = missing == encoder::Missing::All || m.available[at];
+          if (!own) {  // absent: where the others have places
+            const auto begin = like->position.begin() + like->offsets[s], end = like->position.begin() + like->offsets[s + 1];
+            keep = std::find(begin, end, m.position[at]) != end;
+          }
+          keep_[keep_at_[k] + at] = keep;
+        }
+      }
+    }
+    chosen_.resize(modality.size());
+    for (std::size_t k = 0; k < modality.size(); ++k) {
+      const std::uint8_t* keep = keep_.data() + keep_at_[k];
+      if (std::all_of(keep, keep + modality[k]->available.size(), [](std::uint8_t x) { return x != 0; })) continue;
+      copy_rows(*modality[k], keep, chosen_[k]);
+      modality[k] = &chosen_[k];
+    }
+  }
+  static void copy_rows(const ModalityBatch& from, const std::uint8_t* keep, ModalityBatch& to) {
+    to.name = from.name;
+    to.width = from.width;
+    to.features.clear();
+    to.available.clear();
+    to.person.clear();
+    to.segment.clear();
+    to.position.clear();
+    to.offsets.assign(1, 0);
+    for (std::size_t s = 0; s + 1 < from.offsets.size(); ++s) {
+      for (std::int32_t r = from.offsets[s]; r < from.offsets[s + 1]; ++r) {
+        const auto at = static_cast<std::size_t>(r);
+        if (!keep[at]) continue;
+        const float* x = from.features.data() + r * from.width;
+        to.features.insert(to.features.end(), x, x + from.width);
+        to.available.push_back(from.available[at]);
+        to.person.push_back(from.person[at]);
+        to.segment.push_back(from.segment[at]);
+        to.position.push_back(from.position[at]);
+      }
+      to.offsets.push_back(static_cast<std::int32_t>(to.rows()));
+    }
+  }
+  /// Which rows of the modalities meet at a place.
+  void add_up(Index places) {
+    const std::size_t count = rows.size(), width = static_cast<std::size_t>(places);
+    common_rows.clear(places);
+    common.resize(count);
+    for (GatherPlan& g : common) g.index.clear();
+    first.index.clear();
+    for (std::size_t s = 0; s < static_cast<std::size_t>(batch); ++s) {
+      row_at_.assign(count * width, -1);
+      for (std::size_t m = 0; m < count; ++m)
+        for (std::int32_t r = rows[m].offsets[s]; r < rows[m].offsets[s + 1]; ++r)
+          row_at_[m * width + static_cast<std::size_t>(rows[m].place[static_cast<std::size_t>(r)])] = r;
+      const Index before = common_rows.rows();
+      for (std::size_t p = 0; p < width; ++p) {
+        bool any = false;
+        for (std::size_t m = 0; m < count; ++m) any = any || row_at_[m * width + p] >= 0;
+        if (!any) continue;
+        common_rows.add(static_cast<std::int32_t>(p), 1);
+        for (std::size_t m = 0; m < count; ++m) common[m].index.push_back(row_at_[m * width + p]);
+      }
+      first.index.push_back(common_rows.rows() > before ? static_cast<std::int32_t>(before) : -1);
+      common_rows.end_sample();
+    }
+    same_rows.assign(count, 1);
+    for (std::size_t m = 0; m < count; ++m) {
+      same_rows[m] = rows[m].rows() == common_rows.rows();
+      for (std::size_t i = 0; i < common[m].index.size() && same_rows[m]; ++i) same_rows[m] = common[m].index[i] == static_cast<std::int32_t>(i);
+      common[m].finish(rows[m].rows());
+    }
+    first.finish(common_rows.rows());
+  }
+};
+
+}  // namespace ramer::wiring

@@ -1,0 +1,133 @@
+// wiring::Tailor: the slots of TAILOR (Zhang et al., AAAI 2022), connected.
+//
+//   raw -> Encoder -> H_m;  S_m = tanh(dropout(f_m H_m)),  C_m = tanh(dropout(G H_m)),  C = sum_m C_m, for every token
+//   S_m and C -> Fusion -> memory -> label decoder -> one logit per label
+//   S_m and C_m -> Adversary, Orthogonality;  first C of a sample -> common-semantic head
+//
+// It knows no persons: a conversation is one sequence of tokens (data view `target` or `all`). What RAMer calls specificity and
+// commonality is called so here as well.
+#pragma once
+
+#include "ramer/encoder/transformer.hpp"
+#include "ramer/loss/common_semantic.hpp"
+#include "ramer/loss/token_orthogonality.hpp"
+#include "ramer/model/outputs.hpp"
+#include "ramer/model/tailor_config.hpp"
+#include "ramer/model/tailor_plan.hpp"
+#include "ramer/projection/adversary.hpp"
+#include "ramer/projection/subspaces.hpp"
+
+namespace ramer::wiring {
+
+struct Tailor {
+  template <class Recipe>
+  using Config = TailorConfig<Recipe>;
+  using Plan = TailorPlan;
+
+  /// Nothing but parameters changes in training.
+  struct State {
+    template <class Self, class Visitor>
+    static void tensors(Self&, const Schema&, Visitor&&) {}
+  };
+
+  template <class Recipe, class E>
+  class Module {
+    static_assert(detail::CheckTailor<Recipe>::value && detail::CheckTailorPolicies<Recipe, E>::value);
+
+   public:
+    using Real = typename E::Real;
+    using Config = TailorConfig<Recipe>;
+    using State = Tailor::State;
+    using Var2 = nn::Var<E, 2>;
+    using Fusion = typename Recipe::Fusion::template Module<E>;
+    static constexpr int phases = Recipe::Adversary::phases;
+
+    Module(const Schema& schema, const Config& config)
+        : schema_(schema), config_(config), order_(config.fusion.order_of(schema.modality_count())) {
+      const Index m_count = schema.modality_count(), c = schema.label_count(), hidden = config.encoder.hidden;
+      require<ConfigError>(m_count > 0 && c > 0, "a model needs modalities and labels; the schema has ", m_count, " and ", c);
+      require<ConfigError>(!schema.has_target, "this model knows no persons and cannot be asked about one of them: show it one ",
+                           "sequence, with the view target (that person's) or all (everybody's)");
+      places_ = config.fusion.places;
+      for (const ModalitySchema& s : schema.modalities)
+        if (config.fusion.places == 0) places_ = std::max(places_, s.positions);
+      const Index all = (m_count + 1) * places_;
+      positions_ = config.fusion.positions > 0 ? config.fusion.positions : all;
+      require<ConfigError>(places_ > 0 && all < (Index{1} << 20), "fusion.places: expected at least 1, and fewer than 2^20 for ",
+                           m_count, " modalities and what they have in common; found ", places_);
+      require<ConfigError>(positions_ >= all, "fusion.positions: expected at least ", all, " for ", m_count,
+                           " modalities and what they have in common, found ", positions_);
+      for (Index m = 0; m < m_count; ++m) {
+        const ModalitySchema& s = schema.modalities[static_cast<std::size_t>(m)];
+        encoders_.emplace_back(config.encoder, config.layers_of(m, m_count), s.width, s.positions, false);
+        specificity_.emplace_back(hidden, config.projection.private_dropout);
+      }
+      commonality_ = projection::SubspaceMap<E>(hidden, config.projection.common_dropout);
+      fusion_ = Fusion(config.fusion, m_count, positions_, hidden, config.encoder.heads, config.encoder.inner);
+      decoder_ = encoder::LabelDecoder<E>(config.decoder, c, hidden, config.encoder.heads, config.encoder.inner);
+      head_ = nn::Linear<E>(hidden, 1);
+      head_dropout_.rate = config.head_dropout;
+      common_semantic_ = loss::CommonSemanticHead<E>(hidden, c, config.common_semantic_dropout);
+      discriminator_ = projection::Discriminator<E>(hidden, m_count, config.adversary.dropout);
+      nn::start_from_normal(*this, 0.02);
+    }
+
+    template <class Self, class Visitor>
+    static void parameters(Self& self, Visitor&& visit) {
+      const auto each = [&](const char* prefix, auto& list) {
+        for (std::size_t m = 0; m < list.size(); ++m) visit(std::string(prefix) + "." + self.schema_.modalities[m].name, list[m]);
+      };
+      each("encoder", self.encoders_);
+      each("specificity", self.specificity_);
+      visit("commonality", self.commonality_);
+      visit("fusion", self.fusion_);
+      visit("decoder", self.decoder_);
+      visit("head", self.head_);
+      visit("head.dropout", self.head_dropout_);
+      visit("common_semantic", self.common_semantic_);
+      visit("discriminator", self.discriminator_);
+    }
+    /// Whether a phase of the procedure updates the parameter called `name`.
+    static bool in_phase(std::string_view name, int phase) {
+      return phases == 1 || name.starts_with("discriminator.") == (phase == 0);
+    }
+
+    const Config& config() const { return config_; }
+    State make_state(std::uint64_t, typename E::Backend&) const { return {}; }
+
+    /// @param supervised whether losses are wanted where the batch has labels; otherwise its labels are not looked at
+    void build_plan(Plan& plan, const Batch& batch, bool, const RandomStream&, bool supervised = true) const {
+      plan.build_inputs(schema_, batch, config_.missing, order_, places_, positions_);
+      plan.supervised = supervised && batch.has_labels();
+      if (plan.supervised) plan.build_targets(batch);
+    }
+    /// One forward pass; losses where the plan has labels. Phase: see the adversary.
+    Outputs<E> forward(nn::Context<E>& ctx, const Batch&, const Plan& plan, const State&, int phase) const {
+      return Pass(*this, ctx, plan, phase).run();
+    }
+    void commit(typename E::Backend&, const Plan&, const Outputs<E>&, State&) const {}
+
+   private:
+    class Pass;
+    friend class Pass;
+
+    Schema schema_;
+    Config config_;
+    std::vector<Index> order_;  ///< of fusion, (M)
+    Index places_ = 0;          ///< of a modality's sequence
+    Index positions_ = 0;       ///< rows of the fusion's position tables
+    std::vector<typename Recipe::Encoder::template Module<E>> encoders_;
+    std::vector<projection::SubspaceMap<E>> specificity_;
+    projection::SubspaceMap<E> commonality_;
+    Fusion fusion_;
+    encoder::LabelDecoder<E> decoder_;
+    nn::Linear<E> head_;
+    nn::Dropout head_dropout_;
+    loss::CommonSemanticHead<E> common_semantic_;
+    projection::Discriminator<E> discriminator_;
+  };
+};
+
+}  // namespace ramer::wiring
+
+#include "ramer/model/detail/tailor_pass.hpp"
