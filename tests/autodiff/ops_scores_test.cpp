@@ -114,3 +114,21 @@ TEST_CASE_TEMPLATE("slot_mean", B, RAMER_TEST_BACKENDS) {
     CHECK(max_difference(value_of<B>({x}, f), want) < 1e-14);
   }
 }
+
+TEST_CASE_TEMPLATE("take_slot", B, RAMER_TEST_BACKENDS) {
+  for (const auto& extents : {std::array<Index, 3>{0, 2, 3}, {2, 3, 0}, {1, 1, 1}, {2, 1, 3}, {3, 4, 2}}) {
+    const Index batch = extents[0], slots = extents[1], width = extents[2];
+    const Values x = Draw(static_cast<std::uint64_t>(batch + slots)).normal(batch * slots * width);
+    const Shape<3> shape{{batch, slots, width}};
+    for (Index slot = 0; slot < slots; ++slot) {
+      const auto f = [&](auto& tape, const Vars& v) { return take_slot(tape, v[0].reshape(shape), slot); };
+      CHECK(gradcheck_subsets<B>({x}, f) == "");
+      Values want;
+      for (Index b = 0; b < batch; ++b)
+        for (Index d = 0; d < width; ++d) want.push_back(x[at((b * slots + slot) * width + d)]);
+      CHECK(value_of<B>({x}, f) == want);
+    }
+  }
+  Recorder<B> r({1, 2});
+  CHECK_THROWS_AS(take_slot(r.tape, r.leaf(Shape{Index{1}, Index{2}, Index{1}}), 2), ShapeError);
+}

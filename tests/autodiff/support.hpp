@@ -165,4 +165,12 @@ struct Recorder {
   }
 };
 
+/// Weights of which about a third are 0.
+inline Values some_weights(Draw& draw, Index n) {
+  Values w = draw.positive(n);
+  for (double& v : w)
+    if (draw.chance(0.3)) v = 0;
+  return w;
+}
+
 }  // namespace ramer::test

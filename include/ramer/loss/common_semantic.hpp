@@ -30,6 +30,8 @@ struct CommonSemanticHead {
 
 /// sum_m mean over (b, c) of BCE(sigmoid(head(mean over label slots of C^m)), y). All rows: C comes from the reconstruction.
 struct PerModality {
+  static constexpr bool enabled = true;
+
   template <class E>
   static nn::Var<E, 0> term(nn::Context<E>& ctx, const CommonSemanticHead<E>& head, std::span<const nn::Var<E, 3>> c,
                             const std::uint8_t* y, const double* cell) {
@@ -43,15 +45,49 @@ struct PerModality {
     return total;
   }
 };
+namespace detail {
+
+template <class E>
+nn::Var<E, 3> sum(nn::Context<E>& ctx, std::span<const nn::Var<E, 3>> c) {
+  nn::Var<E, 3> total;
+  for (const nn::Var<E, 3>& x : c) total = autodiff::add_to(ctx.tape, total, x);
+  ctx.tap("C_sum", -1, total);
+  return total;
+}
+template <class E>
+nn::Var<E, 0> of_sum(nn::Context<E>& ctx, const CommonSemanticHead<E>& head, nn::Var<E, 2> x, const std::uint8_t* y,
+                     const double* cell) {
+  const nn::Var<E, 2> logits = head(ctx, x);                                                                 // (B, C)
+  ctx.tap("cml_logit", -1, logits);
+  return autodiff::bce_with_logits(ctx.tape, logits, y, cell);
+}
+
+}  // namespace detail
+
 /// BCE(sigmoid(head(mean over label slots of sum_m C^m)), y).
 struct PooledSum {
+  static constexpr bool enabled = true;
+
   template <class E>
   static nn::Var<E, 0> term(nn::Context<E>& ctx, const CommonSemanticHead<E>& head, std::span<const nn::Var<E, 3>> c,
                             const std::uint8_t* y, const double* cell) {
-    nn::Var<E, 3> sum = c[0];
-    for (std::size_t m = 1; m < c.size(); ++m) sum = autodiff::add(ctx.tape, sum, c[m]);
-    return autodiff::bce_with_logits(ctx.tape, head(ctx, autodiff::slot_mean(ctx.tape, sum)), y, cell);
+    return detail::of_sum(ctx, head, autodiff::slot_mean(ctx.tape, detail::sum(ctx, c)), y, cell);
   }
+};
+/// As released: label slot 0 of the sum stands for all of it, though that axis is the labels'.
+/// BCE(sigmoid(head((sum_m C^m)[0])), y).
+struct FirstSlotOfSum {
+  static constexpr bool enabled = true;
+
+  template <class E>
+  static nn::Var<E, 0> term(nn::Context<E>& ctx, const CommonSemanticHead<E>& head, std::span<const nn::Var<E, 3>> c,
+                            const std::uint8_t* y, const double* cell) {
+    return detail::of_sum(ctx, head, autodiff::take_slot(ctx.tape, detail::sum(ctx, c), 0), y, cell);
+  }
+};
+/// No common-semantic term, and no head.
+struct NoCommonSemantic {
+  static constexpr bool enabled = false;
 };
 
 }  // namespace ramer::loss

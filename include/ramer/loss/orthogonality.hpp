@@ -2,7 +2,7 @@
 #pragma once
 
 #include "ramer/autodiff/ops/elementwise.hpp"
-#include "ramer/autodiff/ops/loss.hpp"
+#include "ramer/autodiff/ops/gram.hpp"
 #include "ramer/nn/module.hpp"
 
 namespace ramer::loss {
@@ -15,6 +15,7 @@ struct OrthogonalityRows {
 
 /// sum_m mean_b ||C^m_b (S^m_b)^T||_F^2 with C, S (C labels x H): a Gram matrix over label slots (docs/design.md).
 struct SlotGram {
+  static constexpr bool enabled = true;
   static constexpr bool pairs = false;
 
   template <class E>
@@ -44,6 +45,25 @@ struct SlotGramSixPairs : SlotGram {
     }
     return total;
   }
+};
+
+/// Eq 4 as printed, for C, S (C labels x H): sum_m mean_b ||(C^m_b)^T S^m_b||_F^2, a Gram matrix over channels. It can vanish only
+/// if rank(C) + rank(S) <= C labels, and is about 80 times the default at the paper's sizes: lambda_o = 5e-6 means something else here.
+struct ChannelGram : SlotGram {
+  template <class E>
+  static nn::Var<E, 0> common_specific(nn::Context<E>& ctx, std::span<const nn::Var<E, 3>> c, std::span<const nn::Var<E, 3>> s,
+                                       const OrthogonalityRows& rows) {
+    nn::Var<E, 0> total;
+    for (std::size_t m = 0; m < c.size(); ++m) {
+      total = autodiff::add_to(ctx.tape, total, autodiff::feature_gram_squared(ctx.tape, c[m], s[m], rows.present[m]));
+    }
+    return total;
+  }
+};
+/// No orthogonality term.
+struct NoOrthogonality {
+  static constexpr bool enabled = false;
+  static constexpr bool pairs = false;
 };
 
 }  // namespace ramer::loss

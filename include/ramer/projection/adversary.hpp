@@ -94,6 +94,7 @@ std::span<const nn::Var<E, 2>> each(nn::Context<E>& ctx, std::span<const nn::Var
 /// below it maximises L_C through a reversal of strength c.
 struct GradientReversal {
   using Config = AdversaryConfig;
+  static constexpr bool enabled = true;
   static constexpr int phases = 1;
 
   template <class E>
@@ -115,6 +116,7 @@ struct GradientReversal {
 /// D learns from L_C on detached C and from L_S; G is trained to make D's answer uniform over the modalities.
 struct Confusion {
   using Config = AdversaryConfig;
+  static constexpr bool enabled = true;
   static constexpr int phases = 1;
 
   template <class E>
@@ -136,6 +138,7 @@ struct Confusion {
 /// subtracted, D being constant with its new weights.
 struct Alternating {
   using Config = AdversaryConfig;
+  static constexpr bool enabled = true;
   static constexpr int phases = 2;
 
   template <class E>
@@ -158,6 +161,16 @@ struct Alternating {
     t.commonality_sign = -1;
     return t;
   }
+};
+
+/// No discriminator.
+struct NoAdversary {
+  struct Config {
+    template <class Self, class Visitor>
+    static void fields(Self&, Visitor&&) {}
+  };
+  static constexpr bool enabled = false;
+  static constexpr int phases = 1;
 };
 
 }  // namespace ramer::projection

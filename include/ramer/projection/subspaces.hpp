@@ -43,6 +43,15 @@ struct SpecificityOnly : Subspaces {
 struct CommonalityOnly : Subspaces {
   static constexpr bool specificity = false;
 };
+/// Neither: all that needs C or S is gone, and with it the adversary.
+struct None {
+  struct Config {
+    template <class Self, class Visitor>
+    static void fields(Self&, Visitor&&) {}
+  };
+  static constexpr bool commonality = false;
+  static constexpr bool specificity = false;
+};
 
 /// One map into a subspace.
 template <class E>

@@ -78,6 +78,22 @@ struct SlotMean {
   }
 };
 template <class T>
+struct TakeSlot {
+  const T* x;
+  Index slots, width, slot;
+  T* y;
+  RAMER_HD void operator()(Index b, Index d) const { y[b * width + d] = x[(b * slots + slot) * width + d]; }
+};
+template <class T>
+struct TakeSlotReverse {
+  const T* dy;
+  Index slots, width, slot;
+  backend::Target<T> dx;
+  RAMER_HD void operator()(Index r, Index d) const {
+    dx.put(r * width + d, r % slots == slot ? dy[r / slots * width + d] : T(0));
+  }
+};
+template <class T>
 struct SlotMeanReverse {
   const T* dy;
   Index slots, width;
@@ -139,6 +155,19 @@ Var<T, 2> slot_mean(Tp& tape, Var<T, 3> x) {
   tape.backend().map_2d(batch, width, detail::SlotMean<T>{x.data(), slots, width, out});
   tape.record(y, [=](Tp& t, const T* dy) {
     t.backend().map_2d(batch * slots, width, detail::SlotMeanReverse<T>{dy, slots, width, t.target(x)});
+  });
+  return y;
+}
+
+/// y (B, D) = x[:, slot, :] for x (B, C, D).
+template <class Tp, class T>
+Var<T, 2> take_slot(Tp& tape, Var<T, 3> x, Index slot) {
+  const Index batch = x.extent(0), slots = x.extent(1), width = x.extent(2);
+  require<ShapeError>(slot >= 0 && slot < slots, "take_slot: slot ", slot, " of ", x.shape());
+  auto [y, out] = tape.output(Shape{batch, width}, x);
+  tape.backend().map_2d(batch, width, detail::TakeSlot<T>{x.data(), slots, width, slot, out});
+  tape.record(y, [=](Tp& t, const T* dy) {
+    t.backend().map_2d(batch * slots, width, detail::TakeSlotReverse<T>{dy, slots, width, slot, t.target(x)});
   });
   return y;
 }
