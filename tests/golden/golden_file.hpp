@@ -26,6 +26,14 @@ class GoldenFile {
       if (config.contains(key)) parent_ = std::make_shared<GoldenFile>(path.parent_path() / (config[key].get<std::string>() + ".safetensors"));
     }
     difference_ = metadata_json("f32_maxdiff");
+    // A curve may keep its settings in the metadata, and leave those of the model to the file that it starts from.
+    for (const char* key : {"columns", "lr", "t_total", "warmup", "steps", "identity_permutations"}) {
+      if (const Json value = metadata_json(key); !value.is_null() && !config.contains(key)) config[key] = value;
+    }
+    if (parent_ && !config.contains("dims") && !config.contains("task")) {
+      for (const auto& [key, value] : parent_->config.items())
+        if (!config.contains(key)) config[key] = value;
+    }
   }
 
   Json config;

@@ -1,9 +1,11 @@
-// A golden file of kind ramer_paper as schema, configuration, batch and parameter names of the library.
+// A golden file of a RAMer-like system as schema, configuration, batch and parameter names of the library. Files of the released
+// codes (kinds ramer_released and carat) are told in the terms of kind ramer_paper first: see released_names.hpp.
 #pragma once
 
 #include <map>
 
 #include "golden/golden_file.hpp"
+#include "golden/released_names.hpp"
 #include "ramer/core/schema.hpp"
 #include "ramer/model/ramer_wiring.hpp"
 #include "ramer/train/optimizer.hpp"
@@ -16,7 +18,14 @@ struct RamerCase {
   std::vector<std::string> modalities;
   bool persons = false, personality = false;
 
-  explicit RamerCase(const GoldenFile& f) : file(f), dims(f.config.at("dims")), options(f.config.at("options")) {
+  explicit RamerCase(const GoldenFile& f) : file(f) {
+    if (f.config.contains("task")) {
+      dims = released_dims(f.config);
+      options = released_options(f);
+    } else {
+      dims = f.config.at("dims");
+      options = f.config.at("options");
+    }
     modalities = dims.value("modalities", std::vector<std::string>{"text", "visual", "audio"});
     persons = dims.value("persons", false);
     personality = persons && options.value("personality", true);
@@ -44,16 +53,21 @@ struct RamerCase {
     c.encoder.layers.clear();
     for (const std::string& m : modalities) c.encoder.layers.push_back(dims.at("layers").at(m).get<Index>());
     if (personality) c.encoder.personality_layers = dims.at("layers").at("personality").get<Index>();
-    c.encoder.dropout = c.adversary.dropout = c.projection.generator_dropout = c.projection.specificity_dropout = 0;
-    c.common_semantic_dropout = 0;
+    c.encoder.dropout = c.common_semantic_dropout = 0;
     c.reconstruction.latent = dims.at("proj").get<Index>();
-    c.adversary.reversal = options.at("grl_c").get<double>();
-    const std::map<std::string, projection::Level> levels{{"alpha", projection::Level::Alpha},
-                                                          {"beta", projection::Level::Beta},
-                                                          {"gamma", projection::Level::Gamma},
-                                                          {"top", projection::Level::Top}};
-    c.projection.generator_input = levels.at(options.at("g_input").get<std::string>());
-    c.projection.specificity_input = levels.at(options.at("f_input").get<std::string>());
+    if constexpr (requires { c.adversary.reversal; }) {
+      c.adversary.dropout = 0;
+      c.adversary.reversal = options.at("grl_c").get<double>();
+    }
+    if constexpr (requires { c.projection.generator_input; }) {
+      c.projection.generator_dropout = c.projection.specificity_dropout = 0;
+      const std::map<std::string, projection::Level> levels{{"alpha", projection::Level::Alpha},
+                                                            {"beta", projection::Level::Beta},
+                                                            {"gamma", projection::Level::Gamma},
+                                                            {"top", projection::Level::Top}};
+      c.projection.generator_input = levels.at(options.at("g_input").get<std::string>());
+      c.projection.specificity_input = levels.at(options.at("f_input").get<std::string>());
+    }
     c.prototypes.momentum = options.at("proto_m").get<double>();
     c.prototypes.evaluation =
         options.at("proto_eval") == "soft" ? contrast::PrototypeChoice::Soft : contrast::PrototypeChoice::Hard;
@@ -97,7 +111,7 @@ struct RamerCase {
   train::OptimizerConfig optimizer() const {
     const Json& o = file.config.at("optimizer");
     train::OptimizerConfig c;
-    c.rate = o.at("lr").get<double>();
+    c.rate = file.config.value("lr", o.at("lr").get<double>());
     c.beta1 = o.at("b1").get<double>();
     c.beta2 = o.at("b2").get<double>();
     c.epsilon = o.at("e").get<double>();

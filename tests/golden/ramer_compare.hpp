@@ -39,6 +39,20 @@ class Recorder : public nn::Taps<E> {
   }
 };
 
+/// Slots come from where a golden file says: CARAT's random permutations are an input there.
+struct GivenShuffle : shuffle::Stack {
+  static inline const GoldenFile* file = nullptr;
+
+  static void permute(const Config&, const RandomStream&, shuffle::Permutations& p) {
+    if (file->config.value("identity_permutations", false)) return shuffle::Identity::permute({}, {}, p);
+    const auto sample = file->values("in/shuffle_sample_idx"), modality = file->values("in/shuffle_modality_idx");
+    for (std::size_t i = 0; i < p.pi.size(); ++i) {
+      p.pi[i] = static_cast<std::int32_t>(sample.at(i));
+      p.rho[i] = static_cast<std::int32_t>(modality.at(i));
+    }
+  }
+};
+
 template <class R, class Backend, class Precision>
 class RamerComparison {
  public:
@@ -52,6 +66,7 @@ class RamerComparison {
         case_(file),
         batch_(case_.batch()),
         model_(case_.schema(), case_.template configuration<typename ModelType::Config>(), Backend()) {
+    GivenShuffle::file = &file;
     load_state();
   }
 
@@ -80,14 +95,14 @@ class RamerComparison {
     const double total = file_.config.value("t_total", -1.0);
     train::Stepper<ModelType> stepper(model_, optimizer, 1);
     const auto columns = file_.config.at("columns").get<std::vector<std::string>>();
-    const std::vector<double> curve = file_.values("curve/curve");
+    const std::vector<double> curve = file_.values(file_.own("curve") ? "curve" : "curve/curve");
     for (Index s = 0; s < steps; ++s) {
       const train::StepReport report = stepper.run(batch_, static_cast<std::uint64_t>(s), total);
       for (std::size_t c = 0; c < columns.size(); ++c) {
         const double theirs = curve[static_cast<std::size_t>(s) * columns.size() + c];
+        if (is_aside(columns[c])) continue;
         std::optional<double> ours = loss_value(report, columns[c]);
-        if (columns[c] == "grad_norm_before_clip") ours = report.gradient_norm;
-        if (columns[c] == "lr_used") {
+        if (columns[c] == "lr_used" || columns[c] == "lr_scheduled") {
           ours = optimizer.rate * (total > 0 ? train::schedule_factor(optimizer.schedule, static_cast<double>(s) / total, optimizer.warmup) : 1);
         }
         if (!ours) {
@@ -95,7 +110,7 @@ class RamerComparison {
           continue;
         }
         // In float a term of small weight is free to drift over the steps: the whole is held to the file's own drift, terms loosely.
-        const bool whole = columns[c] == "total";
+        const bool whole = is_total(columns[c]);
         check("curve step " + std::to_string(s) + " " + columns[c], {*ours}, {theirs},
               whole ? file_.config.value("f32_drift_total", 0.0) : 0, 1e-12, is_float ? (whole ? 1e-3 : 5e-2) : 1e-7);
       }
@@ -163,7 +178,7 @@ class RamerComparison {
     }
     if constexpr (R::Contrast::queue) {
       auto& queue = model_.state().queue;
-      const auto rows = file_.values("before/buffer/queue"), ids = file_.values("before/buffer/queue_ids");
+      const auto rows = file_.values("before/buffer/queue"), ids = queue_ids("before/");
       if (static_cast<Index>(rows.size()) != queue.rows.size()) {
         problems.push_back("the queue has another size");
         return;
@@ -190,25 +205,33 @@ class RamerComparison {
     if constexpr (R::Contrast::queue) {
       const auto& queue = model_.state().queue;
       if (file_.own(prefix + "buffer/queue")) check_state(prefix, prefix + "buffer/queue", doubles(queue.rows.data(), queue.rows.size()));
-      if (file_.own(prefix + "buffer/queue_ids")) check(prefix + "buffer/queue_ids", doubles(queue.ids.data(), queue.ids.size()));
+      for (const char* name : {"buffer/queue_ids", "buffer/queue_label"}) {
+        if (file_.own(prefix + name)) check(prefix + name, doubles(queue.ids.data(), queue.ids.size()), queue_ids(prefix), 0);
+      }
       if (file_.own(prefix + "buffer/queue_ptr")) check(prefix + "buffer/queue_ptr", {static_cast<double>(queue.pointer)});
     }
+  }
+  /// The released codes start the queue with random numbers as labels: what is no integer is no class.
+  std::vector<double> queue_ids(const std::string& prefix) const {
+    std::vector<double> ids = file_.values(prefix + "buffer/" + (file_.has(prefix + "buffer/queue_ids") ? "queue_ids" : "queue_label"));
+    for (double& id : ids)
+      if (id != std::floor(id)) id = -1;
+    return ids;
   }
   void check_state(const std::string& prefix, const std::string& tensor, const std::vector<double>& ours) {
     check(tensor, ours, file_.values(tensor), file_.float_difference(tensor), 0, prefix == "final/" ? (is_float ? 2e-3 : 1e-7) : 0);
   }
 
-  static const std::map<std::string, std::string>& term_names() {
-    static const std::map<std::string, std::string> names{
-        {"suf", "shuffled"},         {"suf_unshuffled", "unshuffled"}, {"adv_C", "adv_commonality"},
-        {"adv_S", "adv_specificity"}, {"adv_confusion", "adv_confusion"}, {"orth_CS", "orth_common_specific"},
-        {"orth_SS", "orth_specific_specific"}, {"cml", "common_semantic"}, {"cls_alpha", "cls_alpha"},
-        {"cls_beta", "cls_beta"},    {"cls_gamma", "cls_gamma"},       {"rec_tilde", "rec_tilde"},
-        {"rec_beta", "rec_beta"},    {"rec_gamma", "rec_gamma"},       {"scl", "contrast"}};
-    return names;
-  }
+  static bool is_total(const std::string& theirs) { return theirs == "total" || theirs == "all_loss"; }
   static std::optional<double> loss_value(const train::StepReport& report, const std::string& theirs) {
-    if (theirs == "total") return report.total;
+    if (is_total(theirs)) return report.total;
+    if (theirs == "grad_norm_before_clip") return report.gradient_norm;
+    if (theirs == "clf_loss" || theirs == "cls_lsr_weighted") {
+      double sum = 0;
+      for (const auto& term : report.list())
+        if (term.name.starts_with("cls_")) sum += term.weight * term.value;
+      return sum;
+    }
     if (!term_names().contains(theirs)) return std::nullopt;
     for (const auto& term : report.list())
       if (term.name == term_names().at(theirs)) return term.value;
@@ -216,9 +239,8 @@ class RamerComparison {
   }
   void losses(const train::StepReport& report) {
     for (const std::string& name : file_.own_names("loss/")) {
-      if (name.ends_with("_phase1") || name == "objective_phase2") continue;  // seen through the gradients and the step
-      std::optional<double> ours = loss_value(report, name);
-      if (name == "grad_norm_before_clip") ours = report.gradient_norm;
+      if (is_aside(name)) continue;
+      const std::optional<double> ours = loss_value(report, name);
       const double theirs = file_.values("loss/" + name)[0];
       if (!ours) {
         const bool known = term_names().contains(name);
@@ -231,11 +253,17 @@ class RamerComparison {
   /// A term that the recipe leaves out, and that the file reports at weight 0.
   bool weightless(const std::string& name) const { return name == "scl" && case_.options.at("w_scl") == 0.0; }
 
-  /// Our layout of a tapped value as the file's, or nothing if the tap does not exist.
-  std::optional<std::vector<double>> arranged(const std::string& name, const Recorder<E>& recorder, bool adjoint) const {
+  /// The file's name of an intermediate in the terms of kind ramer_paper; nothing: it has no counterpart here.
+  std::optional<std::string> canonical(const std::string& theirs) const {
+    return is_carat(file_) ? carat_intermediate(theirs) : std::optional(theirs);
+  }
+  /// Our layout of a tapped value as that of the file's `tensor`, or nothing if the tap does not exist.
+  std::optional<std::vector<double>> arranged(const std::string& name, const std::string& tensor, const Recorder<E>& recorder,
+                                              bool adjoint) const {
     const std::size_t dot = name.find('.');
     const std::string base = name.substr(0, dot);
-    std::string key = base == "scl_mean_log_prob_pos" ? "scl_loss_per_anchor" : base;
+    std::string key = base == "scl_mean_log_prob_pos" ? "scl_loss_per_anchor" : base == "cml_prob" ? "cml_logit" : base;
+    if (base == "agg_scores_mean") key = "agg_out";
     std::size_t m = 0;
     if (dot != std::string::npos) {
       const std::string which = name.substr(dot + 1);
@@ -249,7 +277,10 @@ class RamerComparison {
     if (base == "scl_mean_log_prob_pos") {
       for (double& v : x) v = -v;
     }
-    const std::string tensor = (adjoint ? "grad_mid/" : "mid/") + name;
+    if (base == "cml_prob") {
+      for (double& v : x) v = 1 / (1 + std::exp(-v));
+    }
+    if (base == "agg_scores_mean") return mean_scores(recorder.entries.at("agg_out").value);
     if (base == "normed" || base.starts_with("layer") || base == "encoder_out" || base == "aux_inter" || base == "aux_intra") {
       return unpacked(x, m, file_.shape(tensor));
     }
@@ -307,26 +338,32 @@ class RamerComparison {
   }
 
   void intermediates(const std::string& prefix, const Recorder<E>& recorder, bool adjoint) {
-    static const std::set<std::string> elsewhere{"present", "pred_labels", "agg_scores_mean", "shuffle_pi", "shuffle_rho",
-                                                 "shuffle_sample_idx", "shuffle_modality_idx", "shuffle_labels", "shuffle_label_mask",
-                                                 "scl_class_ids", "winner_alpha", "winner_beta", "winner_gamma"};
-    for (const std::string& name : file_.own_names(prefix)) {
-      const std::string base = name.substr(0, name.find('.'));
+    // Index arrays are compared by `indices`, labels by `evaluate`; the rest other values determine.
+    static const std::set<std::string> elsewhere{"present", "pred_labels", "shuffle_pi", "shuffle_rho", "shuffle_sample_idx",
+                                                 "shuffle_modality_idx", "shuffle_labels", "shuffle_label_mask", "scl_class_ids",
+                                                 "scl_row_max", "winner_alpha", "winner_beta", "winner_gamma"};
+    static const std::set<std::string> inside_a_kernel{"label_attention", "proto_softmax", "scl_mean_log_prob_pos"};
+    for (const std::string& theirs_name : file_.own_names(prefix)) {
+      const std::optional<std::string> name = canonical(theirs_name);
+      if (!name) continue;
+      const std::string base = name->substr(0, name->find('.'));
       if (elsewhere.contains(base) || base.ends_with("_phase1")) continue;
-      const auto ours = arranged(name, recorder, adjoint);
+      if (adjoint && inside_a_kernel.contains(base)) continue;
+      const std::string tensor = prefix + theirs_name;
+      const auto ours = arranged(*name, tensor, recorder, adjoint);
       if (!ours) {
-        problems.push_back(prefix + name + " is not computed");
+        problems.push_back(tensor + " is not computed");
         continue;
       }
-      std::vector<double> theirs = file_.values(prefix + name);
-      std::vector<double> mine = *ours;
-      if (case_.persons && (base == "encoder_out" || base == "normed" || base.starts_with("layer"))) hide_dead_places(name, prefix, theirs, mine);
-      check(prefix + name, mine, theirs, file_.float_difference(prefix + name), adjoint && is_float ? 1e-8 : 0);
+      std::vector<double> theirs = file_.values(tensor);
+      if (case_.persons && (base == "encoder_out" || base == "normed" || base.starts_with("layer")))
+        hide_dead_places(tensor, theirs, *ours);
+      check(tensor, *ours, theirs, file_.float_difference(tensor), adjoint && is_float ? 1e-8 : 0);
     }
   }
   /// Files may hold anything at places that do not exist.
-  void hide_dead_places(const std::string& name, const std::string& prefix, std::vector<double>& theirs, const std::vector<double>& mine) const {
-    const auto shape = file_.shape(prefix + name);
+  void hide_dead_places(const std::string& tensor, std::vector<double>& theirs, const std::vector<double>& mine) const {
+    const auto shape = file_.shape(tensor);
     const auto width = static_cast<std::size_t>(shape[2]);
     const std::vector<double> ones(tokens(0).row_key.size() * width, 1.0);
     const std::vector<double> alive = unpacked(ones, 0, shape);
@@ -343,9 +380,10 @@ class RamerComparison {
                                                           {"shuffle_modality_idx", list(plan.shuffle.modality)},
                                                           {"shuffle_labels", list(plan.shuffle.labels)},
                                                           {"scl_class_ids", list(plan.contrast.ids)}};
-    for (const auto& [name, values] : ours) {
-      if (name == "present" && case_.options.at("missing") == "all") continue;
-      if (file_.own("mid/" + name)) check("mid/" + name, values);
+    for (const std::string& theirs : file_.own_names("mid/")) {
+      const std::optional<std::string> name = canonical(theirs);
+      if (!name || !ours.contains(*name) || (*name == "present" && case_.options.at("missing") == "all")) continue;
+      check("mid/" + theirs, ours.at(*name));
     }
   }
 
@@ -413,36 +451,27 @@ class RamerComparison {
     forward(recorder);
     const std::vector<double> score = recorder.entries.at("score").value;
     for (const std::string& name : names) {
-      const auto theirs = file_.values(prefix + name);
-      const double yardstick = file_.float_difference(prefix + name);
+      const std::optional<std::string> ours_name = canonical(name);
+      if (!ours_name) continue;
+      const std::string tensor = prefix + name;
+      const auto theirs = file_.values(tensor);
+      const double yardstick = file_.float_difference(tensor);
       const double relative = prefix == "eval_after/" && is_float ? 2e-3 : 0;  // a whole update lies between
-      if (name == "pred_labels") {
+      if (ours_name == "pred_labels") {
         std::vector<double> labels;
-        const auto scores = file_.values(prefix + "score");
+        for (double s : score) labels.push_back(s > model_.config().threshold);
         for (std::size_t i = 0; i < score.size(); ++i) {
-          const bool close = std::abs(scores[i] - model_.config().threshold) < 1e-3;
-          labels.push_back(is_float && close ? theirs[i] : score[i] > model_.config().threshold);
+          if (is_float && std::abs(score[i] - model_.config().threshold) < 1e-3) labels[i] = theirs[i];
         }
-        check(prefix + name, labels, theirs, 0);
+        check(tensor, labels, theirs, 0);
         continue;
       }
-      if (name == "agg_scores_mean") {
-        check(prefix + name, mean_scores(recorder.entries.at("agg_out").value), theirs, yardstick, 0, relative);
+      const auto ours = arranged(*ours_name, tensor, recorder, false);
+      if (!ours) {
+        problems.push_back(tensor + " is not computed");
         continue;
       }
-      const std::size_t dot = name.find('.');
-      std::string key = name.substr(0, dot);
-      if (dot != std::string::npos) {
-        const auto m = std::find(case_.modalities.begin(), case_.modalities.end(), name.substr(dot + 1)) - case_.modalities.begin();
-        key += "." + std::to_string(m);
-      }
-      if (!recorder.entries.contains(key)) {
-        problems.push_back(prefix + name + " is not computed");
-        continue;
-      }
-      std::vector<double> ours = recorder.entries.at(key).value;
-      if (name == "agg_out") ours = slots_inside(ours);
-      check(prefix + name, ours, theirs, yardstick, 0, relative);
+      check(tensor, *ours, theirs, yardstick, 0, relative);
     }
   }
   std::vector<double> mean_scores(const std::vector<double>& logits) const {

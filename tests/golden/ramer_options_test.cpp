@@ -19,6 +19,21 @@ struct SixPairs : recipe::Ramer {
 struct PooledSum : recipe::Ramer {
   using CommonSemantic = loss::PooledSum;
 };
+struct FirstSlotOfSum : recipe::Ramer {
+  using CommonSemantic = loss::FirstSlotOfSum;
+};
+struct ChannelGram : recipe::Ramer {
+  using Orthogonality = loss::ChannelGram;
+};
+struct FrobeniusNorms : recipe::Ramer {
+  using ReconstructionLoss = loss::FrobeniusNorms;
+};
+struct TimeConcat : recipe::Ramer {
+  using Auxiliary = encoder::PersonalityTimeConcat;
+};
+struct ConcatenatedLinear : recipe::Ramer {
+  using ShuffleInput = shuffle::ConcatenatedLinear;
+};
 struct PlainStack : recipe::Ramer {
   using Shuffle = shuffle::PlainStack;
 };
@@ -41,6 +56,11 @@ TEST_CASE("variants of RAMer agree with the golden files") {
   run_files({{"contrast=released", in_double<ReleasedContrast>},
              {"contrast=batch", in_double<BatchContrast>},
              {"orth=released", in_double<SixPairs>},
+             {"orth=cs", in_double<ChannelGram>},
+             {"rec=frobenius", in_double<FrobeniusNorms>},
+             {"aux=time_concat", in_double<TimeConcat>},
+             {"shuffle_input=concat", in_double<ConcatenatedLinear>},
+             {"cml=released", in_double<FirstSlotOfSum>},
              {"cml=pooled_sum", in_double<PooledSum>},
              {"shuffle=plain", in_double<PlainStack>},
              {"shuffle=released", in_double<Reversal>},

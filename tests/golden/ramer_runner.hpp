@@ -11,7 +11,8 @@ inline std::string choices(const GoldenFile& file) {
   const std::map<std::string, Json> defaults{{"rec_levels", "both"}, {"autoencoder", true}, {"use_C", true},
                                              {"use_S", true},        {"orth", "cs_slots"},  {"cml", "per_modality"},
                                              {"rec", "mse"},         {"contrast", "queue"}, {"shuffle", "default"},
-                                             {"shuffle_input", "C+S"}, {"adversary", "gradient_reversal"}};
+                                             {"shuffle_input", "C+S"}, {"adversary", "gradient_reversal"},
+                                             {"aux", "attention"}};
   std::string text;
   for (const auto& [key, usual] : defaults) {
     const Json value = file.config.at("options").value(key, usual);
@@ -24,6 +25,23 @@ inline std::string choices(const GoldenFile& file) {
 }
 
 using Runner = void (*)(const GoldenFile&);
+
+/// Runs every file of a kind and its curves, unaligned ones only where asked for.
+inline void run_kind(const std::string& kind, bool curves, bool aligned, Runner runner) {
+  int ran = 0;
+  for (const auto& path : golden_files()) {
+    const GoldenFile file(path);
+    if (file.kind != kind && !(curves && file.kind == kind + "_curve")) continue;
+    if (file.config.at("task").value("aligned", true) != aligned) continue;
+    runner(file);
+    ++ran;
+  }
+  if (ran == 0) {
+    skip("all golden files: none is of kind " + kind);
+  } else {
+    MESSAGE("compared " << ran << " files");
+  }
+}
 
 /// Runs the files whose choices are a key of `table`.
 inline void run_files(const std::map<std::string, Runner>& table) {

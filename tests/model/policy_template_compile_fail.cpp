@@ -5,6 +5,7 @@
 
 struct Truce {
   using Config = ramer::projection::AdversaryConfig;
+  static constexpr bool enabled = true;
   static constexpr int phases = 1;
 };
 struct Mine : ramer::recipe::Ramer {

@@ -16,7 +16,7 @@ struct LabelAttention {
   LabelAttention() = default;
   LabelAttention(Index labels, Index width) : weight({labels, width}, nn::Init::xavier(width, labels), true) {}
 
-  nn::Var<E, 3> operator()(nn::Context<E>& ctx, nn::Var<E, 2> h, const TokenPlan& plan, Index which) const {
+  nn::Var<E, 3> operator()(nn::Context<E>& ctx, nn::Var<E, 2> h, const LabelRows& plan, Index which) const {
     const auto segments = static_cast<Index>(plan.target_offsets.size()) - 1;
     // With one row per sample the softmax is 1 whatever the score: nothing is learned, and nothing must decay.
     const nn::Var<E, 2> w = plan.single ? ctx.template use<2>(weight).detached() : ctx.template use<2>(weight);

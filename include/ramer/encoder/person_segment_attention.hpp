@@ -64,13 +64,25 @@ struct PersonSegmentPlan {
   std::vector<std::int32_t> order_;
 };
 
+/// What an auxiliary task works out from a batch; each policy fills what it needs, per modality.
+struct AuxiliaryPlan {
+  std::vector<PersonSegmentPlan> attention;
+  std::vector<LabelRows> rows;
+};
+
 /// Per modality: J = [H_m | H_p] (R, 2H), or H_m without personality;
 ///   J += Att(J over the persons of each segment);  J += Att(J over the segments of each person),
 /// Att(q = k = v = x) = softmax(x x^T / sqrt(width)) x over available rows (no projections, one head); then the rows that label
 /// attention looks at, Linear 2H -> H with personality (section 4.1).
 struct PersonSegmentAttention {
   static constexpr bool enabled = true;
-  using Plan = PersonSegmentPlan;
+
+  static void build(AuxiliaryPlan& plan, const Batch& batch, const std::vector<const ModalityBatch*>& modalities,
+                    const std::vector<TokenPlan>&, const std::vector<std::uint8_t>&) {
+    plan.attention.resize(modalities.size());
+    for (std::size_t m = 0; m < modalities.size(); ++m) plan.attention[m].build(batch, *modalities[m]);
+  }
+  static const LabelRows& label_rows(const TokenPlan& tokens, const AuxiliaryPlan&, Index) { return tokens; }
 
   template <class E>
   struct Module {
@@ -83,8 +95,9 @@ struct PersonSegmentAttention {
 
     /// h (R, H), personality (R, H) or invalid -> (R_t, H).
     nn::Var<E, 2> operator()(nn::Context<E>& ctx, nn::Var<E, 2> h, nn::Var<E, 2> personality, const TokenPlan& tokens,
-                             const Plan& plan, Index which) const {
+                             const AuxiliaryPlan& auxiliary, Index which) const {
       using Real = typename E::Real;
+      const PersonSegmentPlan& plan = auxiliary.attention[static_cast<std::size_t>(which)];
       nn::Var<E, 2> j = h;
       if (personality.valid()) {
         const nn::Var<E, 2> both[] = {h, personality};
@@ -108,20 +121,15 @@ struct PersonSegmentAttention {
     }
 
    private:
-    static autodiff::AttentionGroups inter(nn::Context<E>& ctx, const Plan& p) {
+    static autodiff::AttentionGroups inter(nn::Context<E>& ctx, const PersonSegmentPlan& p) {
       return {static_cast<Index>(p.segment_offsets.size()) - 1, p.longest_segment, ctx.device(p.segment_offsets),
               ctx.device(p.segment_key), nullptr};
     }
-    static autodiff::AttentionGroups intra(nn::Context<E>& ctx, const Plan& p) {
+    static autodiff::AttentionGroups intra(nn::Context<E>& ctx, const PersonSegmentPlan& p) {
       return {static_cast<Index>(p.person_offsets.size()) - 1, p.longest_person, ctx.device(p.person_offsets),
               ctx.device(p.person_key), nullptr};
     }
   };
-};
-
-/// No auxiliary task: label attention sees the encoder's output.
-struct NoAuxiliary {
-  static constexpr bool enabled = false;
 };
 
 }  // namespace ramer::encoder

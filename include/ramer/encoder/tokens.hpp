@@ -24,19 +24,23 @@ enum class Missing {
   All           ///< as released: missing rows count like present ones in the losses
 };
 
+/// Rows that label attention looks at, per sample.
+struct LabelRows {
+  GatherPlan target;                         ///< (R_t) where they are among the R rows
+  std::vector<std::int32_t> target_offsets;  ///< (B + 1)
+  std::vector<std::uint8_t> target_mask;     ///< (R_t) available ones
+  std::vector<std::uint64_t> target_key;     ///< (R_t) sample * 2^32 + position
+  bool single = false;                       ///< at most one row per sample: the scores have no effect
+};
+
 /// Tokens of one modality: what its encoder and the label attention need. R rows, B samples.
-struct TokenPlan {
+struct TokenPlan : LabelRows {
   Index rows = 0, longest = 0;
   std::vector<std::int32_t> offsets;     ///< (B + 1)
   std::vector<std::uint8_t> key;         ///< (R) available tokens; all tokens of a sample that has none
   std::vector<std::uint64_t> row_key;    ///< (R) sample * 2^32 + position
   GatherPlan position;                   ///< (R) row of the position table
   GatherPlan at_target_time;             ///< (R) 0 at the target's segment, else -1
-  GatherPlan target;                     ///< (R_t) rows that label attention looks at
-  std::vector<std::int32_t> target_offsets;  ///< (B + 1)
-  std::vector<std::uint8_t> target_mask;     ///< (R_t) available ones
-  std::vector<std::uint64_t> target_key;     ///< (R_t)
-  bool single = false;                       ///< label attention sees at most one row per sample: its scores have no effect
   std::vector<std::uint8_t> present;         ///< (B) a[b, m]: the target has an available token
 
   /// @param positions rows of the position table  @param asked whether the batch's target is asked about, not the sample as

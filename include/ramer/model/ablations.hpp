@@ -1,10 +1,19 @@
-// Rows of the paper's Table 4 that leave a part out, and other single changes, as structs of one line each.
+// The rows of the paper's Table 4, as structs that change one thing each. Row (11) is recipe::Ramer itself.
 #pragma once
 
 #include "ramer/model/recipes.hpp"
 
 namespace ramer::recipe {
 
+/// Table 4 (1): no adversarial and no orthogonality loss; the subspaces and L_cml stay, and nothing trains the discriminator.
+struct WithoutSubspaceLosses : Ramer {
+  static constexpr const char* name = "without-subspace-losses";
+  template <class Config>
+  static void defaults(Config& c) {
+    c.weights.adversarial = 0;
+    c.weights.orthogonality = 0;
+  }
+};
 /// Table 4 (2): no commonality; F = S, and L_C, L_orth, L_cml are gone.
 struct WithoutCommonality : Ramer {
   static constexpr const char* name = "without-commonality";
@@ -40,7 +49,23 @@ struct WithoutLevels : Ramer {
   static constexpr const char* name = "without-levels";
   using Reconstruction = reconstruction::WithoutLevels;
 };
-/// The aggregation is trained on slots in place.
+/// Table 4 (9): the second modality is fused first: order {v, t, a} where the model's is t, v, a.
+struct SecondModalityFirst : Ramer {
+  static constexpr const char* name = "second-modality-first";
+  template <class Config>
+  static void defaults(Config& c) {
+    c.fusion_order = {1};
+  }
+};
+/// Table 4 (10): the third modality is fused first: order {a, t, v}.
+struct ThirdModalityFirst : Ramer {
+  static constexpr const char* name = "third-modality-first";
+  template <class Config>
+  static void defaults(Config& c) {
+    c.fusion_order = {2};
+  }
+};
+/// Not in the table: the aggregation is trained on slots in place.
 struct WithoutShuffle : Ramer {
   static constexpr const char* name = "without-shuffle";
   using Shuffle = shuffle::Identity;

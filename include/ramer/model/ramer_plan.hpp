@@ -14,7 +14,7 @@ struct RamerPlan {
   Index batch = 0, labels = 0;
   std::vector<const ModalityBatch*> modality;           ///< in the model's order
   std::vector<encoder::TokenPlan> tokens;               ///< (M)
-  std::vector<encoder::PersonSegmentPlan> persons;      ///< (M), where the auxiliary task runs
+  encoder::AuxiliaryPlan auxiliary;                     ///< where the auxiliary task runs
 
   bool personality = false, unknown_person = false;
   encoder::TokenPlan personality_tokens;
@@ -46,7 +46,7 @@ struct RamerPlan {
   /// @throws DataError for an empty batch, one without the target that is asked about, a modality that it lacks or that has
   /// another
   ///   width, arrays whose lengths do not fit together, and a position outside the table; the plan must then be built anew
-  void build_inputs(const Schema& schema, const Batch& b, encoder::TargetTime time, encoder::Missing missing, bool auxiliary) {
+  void build_inputs(const Schema& schema, const Batch& b, encoder::TargetTime time, encoder::Missing missing, bool with_auxiliary) {
     batch = b.size;
     labels = schema.label_count();
     const std::size_t count = schema.modalities.size(), rows = static_cast<std::size_t>(batch);
@@ -77,12 +77,9 @@ struct RamerPlan {
       modality[m] = &*found;
       tokens[m].build(b, *found, time, want.positions, schema.has_target);
     }
-    if (auxiliary) {
-      persons.resize(count);
-      for (std::size_t m = 0; m < count; ++m) persons[m].build(b, *modality[m]);
+    if (with_auxiliary) {
       build_personality(schema, b);
     } else {
-      persons.clear();
       personality = false;
     }
     present.assign(rows * count, 1);
@@ -152,14 +149,15 @@ struct RamerPlan {
   /// w[i] = 1 / n where in(i), n = how many are in; 0 elsewhere.
   template <class In>
   static void weigh(std::vector<double>& w, std::size_t size, In in) {
-    std::size_t n = 0;
-    for (std::size_t i = 0; i < size; ++i) n += in(i) ? 1 : 0;
-    w.assign(size, 0.0);
-    for (std::size_t i = 0; i < size; ++i) w[i] = in(i) ? 1.0 / static_cast<double>(n) : 0.0;
+    double n = 0;
+    w.resize(size);
+    for (std::size_t i = 0; i < size; ++i) n += w[i] = in(i) ? 1.0 : 0.0;
+    for (double& x : w) x = n > 0 ? x / n : 0.0;
   }
   void build_personality(const Schema& schema, const Batch& b) {
     personality = schema.personality_width > 0;
     unknown_person = false;
+    known.clear();
     if (!personality) return;
     require<DataError>(b.personality_width == schema.personality_width, "the model needs personality of width ",
                        schema.personality_width, ", the batch has ", b.personality_width);

@@ -9,8 +9,8 @@
 
 #include "ramer/autodiff/ops/scores.hpp"
 #include "ramer/contrast/supervised.hpp"
+#include "ramer/encoder/auxiliary.hpp"
 #include "ramer/encoder/label_attention.hpp"
-#include "ramer/encoder/person_segment_attention.hpp"
 #include "ramer/encoder/transformer.hpp"
 #include "ramer/loss/common_semantic.hpp"
 #include "ramer/loss/orthogonality.hpp"
@@ -99,13 +99,17 @@ struct Ramer {
     static constexpr bool has_c = Recipe::Projection::commonality, has_s = Recipe::Projection::specificity;
     static constexpr bool has_beta = Reconstruction::beta, has_gamma = Reconstruction::gamma;
     static constexpr Index levels = 1 + (has_beta ? 1 : 0) + (has_gamma ? 1 : 0);
+    static constexpr bool has_adversary = Recipe::Adversary::enabled && (has_c || has_s);
+    static constexpr bool has_common_semantic = Recipe::CommonSemantic::enabled && has_c;
     static constexpr int phases = Recipe::Adversary::phases;
 
     Module(const Schema& given, const Config& config)
         : schema_(without_personality(given, !config.personality)),
           config_(config),
           hidden_(config.encoder.hidden),
-          slots_(Recipe::ShuffleInput::slots(given.modality_count())) {
+          slots_(Recipe::ShuffleInput::slots(given.modality_count())),
+          order_(config.order_of(given.modality_count())),
+          shuffle_input_(config.encoder.hidden) {
       const Schema& schema = schema_;
       const Index m_count = schema.modality_count(), c = schema.label_count();
       require<ConfigError>(m_count > 0 && c > 0, "a model needs modalities and labels; the schema has ", m_count, " and ",
@@ -132,10 +136,11 @@ struct Ramer {
       }
       if constexpr (has_c) {
         generator_.emplace_back(hidden_, config.projection.generator_dropout);
-        common_semantic_.emplace_back(hidden_, c, config.common_semantic_dropout);
       }
-      discriminator_ = projection::Discriminator<E>(hidden_, m_count, config.adversary.dropout);
+      if constexpr (has_common_semantic) common_semantic_.emplace_back(hidden_, c, config.common_semantic_dropout);
+      if constexpr (has_adversary) discriminator_.emplace_back(hidden_, m_count, config.adversary.dropout);
       aggregation_ = nn::Perceptron<E>({c * hidden_, hidden_, c});
+      if (config.start == StartValues::Normal) nn::start_from_normal(*this, 0.02);
     }
 
     template <class Self, class Visitor>
@@ -154,11 +159,10 @@ struct Ramer {
       each("reconstruction", self.branches_);
       each("score", self.score_);
       each("specificity", self.specificity_);
-      if constexpr (has_c) {
-        visit("commonality", self.generator_[0]);
-        visit("common_semantic", self.common_semantic_[0]);
-      }
-      visit("discriminator", self.discriminator_);
+      if constexpr (has_c) visit("commonality", self.generator_[0]);
+      if constexpr (has_common_semantic) visit("common_semantic", self.common_semantic_[0]);
+      if constexpr (has_adversary) visit("discriminator", self.discriminator_[0]);
+      visit("shuffle_input", self.shuffle_input_);
       visit("aggregation", self.aggregation_);
     }
     /// Whether a phase of the procedure updates the parameter called `name`.
@@ -188,6 +192,9 @@ struct Ramer {
     void build_plan(Plan& plan, const Batch& batch, bool training, const RandomStream& stream,
                     bool supervised = true) const {
       plan.build_inputs(schema_, batch, config_.target_time, config_.missing, auxiliary_);
+      if constexpr (Recipe::Auxiliary::enabled) {
+        if (auxiliary_) Recipe::Auxiliary::build(plan.auxiliary, batch, plan.modality, plan.tokens, plan.known);
+      }
       plan.supervised = supervised && batch.has_labels();
       if (plan.supervised) plan.build_targets(batch, slots_);
       if (!training || !plan.supervised) return;
@@ -241,6 +248,7 @@ struct Ramer {
     Schema schema_;
     Config config_;
     Index hidden_, slots_;
+    std::vector<Index> order_;  ///< of fusion, (M)
     bool auxiliary_ = false;
     std::vector<typename Recipe::Encoder::template Module<E>> encoders_, personality_;
     std::vector<nn::Parameter<E>> unknown_person_;
@@ -250,7 +258,8 @@ struct Ramer {
     std::vector<nn::Parameter<E>> score_;
     std::vector<projection::SubspaceMap<E>> specificity_, generator_;
     std::vector<loss::CommonSemanticHead<E>> common_semantic_;
-    projection::Discriminator<E> discriminator_;
+    std::vector<projection::Discriminator<E>> discriminator_;
+    shuffle::InputModule<typename Recipe::ShuffleInput, E> shuffle_input_;
     nn::Perceptron<E> aggregation_;
   };
 };

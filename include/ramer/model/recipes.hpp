@@ -34,4 +34,47 @@ struct RamerConfusion : Ramer {
   using Adversary = projection::Confusion;
 };
 
+/// What the authors' released code computes, slips included. Each is a policy or a setting of its own:
+/// orthogonality over six pairs; the common-semantic head reads label slot 0; queue rows are anchors too; X_gamma is shuffled, with a
+/// joint gather, by what amounts to a reversal of the batch (so that the shuffled loss equals the unshuffled one); missing modalities
+/// count like present ones; no personality, no attention over persons, nothing marks the target's time.
+struct RamerReleased : Ramer {
+  static constexpr const char* name = "ramer-released";
+  using Auxiliary = encoder::NoAuxiliary;
+  using Orthogonality = loss::SlotGramSixPairs;
+  using CommonSemantic = loss::FirstSlotOfSum;
+  using Contrast = contrast::SupervisedReleased;
+  using ShuffleInput = shuffle::LastLevel;
+  using Shuffle = shuffle::Reversal;
+
+  template <class Config>
+  static void defaults(Config& c) {
+    c.personality = false;
+    c.target_time = encoder::TargetTime::All;
+    c.missing = encoder::Missing::All;
+    c.shuffle.gather = shuffle::Gather::Joint;
+    c.shuffle.rounds = 2;
+  }
+};
+
+/// CARAT (Peng et al., AAAI 2024) as released, for aligned input: RAMer without subspaces and adversary. X_gamma is shuffled by
+/// independent random permutations with a joint gather; the aggregation is trained on slots in place as well.
+struct Carat : RamerReleased {
+  static constexpr const char* name = "carat";
+  using Projection = projection::None;
+  using Adversary = projection::NoAdversary;
+  using Orthogonality = loss::NoOrthogonality;
+  using CommonSemantic = loss::NoCommonSemantic;
+  using Shuffle = shuffle::Random;
+
+  /// Weights of the released script. Its encoders have 6 layers for text and 4 for the others; here 4 for any modality.
+  template <class Config>
+  static void defaults(Config& c) {
+    RamerReleased::defaults(c);
+    c.encoder.layers = {4};
+    c.weights.shuffled = 0.1;
+    c.weights.unshuffled = 1.0;
+  }
+};
+
 }  // namespace ramer::recipe

@@ -42,4 +42,45 @@ struct SpecificAndCommonSum {
   }
 };
 
+/// F^m = W [C^m ; S^m] + b, one Linear 2H -> H for all modalities. Needs both subspaces.
+struct ConcatenatedLinear {
+  static constexpr Index slots(Index modalities) { return modalities; }
+
+  template <class E>
+  struct Module {
+    nn::Linear<E> linear;
+
+    explicit Module(Index hidden) : linear(2 * hidden, hidden) {}
+
+    void fill(nn::Context<E>& ctx, std::span<const nn::Var<E, 2>> c, std::span<const nn::Var<E, 2>> s, std::span<const nn::Var<E, 2>>,
+              std::span<nn::Var<E, 2>> f) const {
+      for (std::size_t m = 0; m < f.size(); ++m) {
+        const nn::Var<E, 2> both[] = {c[m], s[m]};
+        f[m] = linear(ctx, std::span<const nn::Var<E, 2>>(both));
+      }
+    }
+    template <class Self, class Visitor>
+    static void parameters(Self& self, Visitor&& visit) {
+      visit("", self.linear);
+    }
+  };
+};
+
+/// A policy's module. A policy without parameters needs none, and has a static `fill` of the same arguments.
+template <class Policy, class E>
+struct InputModule {
+  explicit InputModule(Index) {}
+  void fill(nn::Context<E>& ctx, std::span<const nn::Var<E, 2>> c, std::span<const nn::Var<E, 2>> s,
+            std::span<const nn::Var<E, 2>> top, std::span<nn::Var<E, 2>> f) const {
+    Policy::template fill<E>(ctx, c, s, top, f);
+  }
+  template <class Self, class Visitor>
+  static void parameters(Self&, Visitor&&) {}
+};
+template <class Policy, class E>
+requires requires { typename Policy::template Module<E>; }
+struct InputModule<Policy, E> : Policy::template Module<E> {
+  explicit InputModule(Index hidden) : Policy::template Module<E>(hidden) {}
+};
+
 }  // namespace ramer::shuffle

@@ -85,7 +85,7 @@ concept HasDistanceTerm = requires(nn::Context<E>& ctx, std::span<const nn::Var<
   { P::template term<E>(ctx, xs, xs, present) } -> std::same_as<nn::Var<E, 0>>;
 };
 template <class P, class E>
-concept HasFill = requires(nn::Context<E>& ctx, std::span<const nn::Var<E, 2>> xs, std::span<nn::Var<E, 2>> f) {
+concept HasFill = HasModule<P, E> || requires(nn::Context<E>& ctx, std::span<const nn::Var<E, 2>> xs, std::span<nn::Var<E, 2>> f) {
   P::template fill<E>(ctx, xs, xs, xs, f);
 };
 
@@ -115,7 +115,10 @@ struct CheckRecipe {
   RAMER_MEMBER(Projection, HasConfig, "`struct Config` that lists its fields");
   RAMER_MEMBER(Projection, HasSubspaces, "`static constexpr bool commonality` and `specificity`");
   RAMER_MEMBER(Adversary, HasConfig, "`struct Config` that lists its fields");
+  RAMER_MEMBER(Adversary, HasEnabled, "`static constexpr bool enabled`");
   RAMER_MEMBER(Adversary, HasPhases, "`static constexpr int phases`, 1 or 2");
+  RAMER_MEMBER(Orthogonality, HasEnabled, "`static constexpr bool enabled`");
+  RAMER_MEMBER(CommonSemantic, HasEnabled, "`static constexpr bool enabled`");
   RAMER_MEMBER(Orthogonality, HasPairs, "`static constexpr bool pairs`");
   RAMER_MEMBER(Reconstruction, HasConfig, "`struct Config` that lists its fields");
   RAMER_MEMBER(Reconstruction, HasLevels, "`static constexpr bool beta` and `gamma`");
@@ -137,19 +140,22 @@ struct CheckRecipe {
 /// Members that are templates over the engine `E`, tried with the arguments that the wiring gives them.
 template <class R, class E>
 struct CheckPolicies {
-#define RAMER_MEMBER(slot, concept, member) \
-  static_assert(concept<typename R::slot, E>, "the policy in slot " #slot " of the recipe lacks " member)
+#define RAMER_MEMBER_IF(condition, slot, concept, member) \
+  static_assert(!(condition) || concept<typename R::slot, E>, "the policy in slot " #slot " of the recipe lacks " member)
+#define RAMER_MEMBER(slot, concept, member) RAMER_MEMBER_IF(true, slot, concept, member)
   RAMER_MEMBER(Encoder, HasModule, "`template <class E> struct Module`");
-  static_assert(!R::Auxiliary::enabled || HasModule<typename R::Auxiliary, E>,
-                "the policy in slot Auxiliary of the recipe lacks `template <class E> struct Module`");
-  RAMER_MEMBER(Adversary, HasTerms,
-               "`template <class E> static AdversarialTerms<E> terms(ctx, config, discriminator, phase, c, s, rows)`");
-  RAMER_MEMBER(Orthogonality, HasCommonSpecific, "`template <class E> static Var<E, 0> common_specific(ctx, c, s, rows)`");
-  RAMER_MEMBER(CommonSemantic, HasLabelTerm, "`template <class E> static Var<E, 0> term(ctx, head, c, y, cell)`");
+  RAMER_MEMBER_IF(R::Auxiliary::enabled, Auxiliary, HasModule, "`template <class E> struct Module`");
+  RAMER_MEMBER_IF(R::Adversary::enabled, Adversary, HasTerms,
+                  "`template <class E> static AdversarialTerms<E> terms(ctx, config, discriminator, phase, c, s, rows)`");
+  RAMER_MEMBER_IF(R::Orthogonality::enabled, Orthogonality, HasCommonSpecific,
+                  "`template <class E> static Var<E, 0> common_specific(ctx, c, s, rows)`");
+  RAMER_MEMBER_IF(R::CommonSemantic::enabled, CommonSemantic, HasLabelTerm,
+                  "`template <class E> static Var<E, 0> term(ctx, head, c, y, cell)`");
   RAMER_MEMBER(Reconstruction::Codec, HasModule, "`template <class E> struct Module`");
   RAMER_MEMBER(ReconstructionLoss, HasDistanceTerm, "`template <class E> static Var<E, 0> term(ctx, x, target, present)`");
-  RAMER_MEMBER(ShuffleInput, HasFill, "`template <class E> static void fill(ctx, c, s, top, f)`");
+  RAMER_MEMBER(ShuffleInput, HasFill, "`template <class E> static void fill(ctx, c, s, top, f)`, or a `Module<E>` with `fill`");
 #undef RAMER_MEMBER
+#undef RAMER_MEMBER_IF
   static constexpr bool value = true;
 };
 

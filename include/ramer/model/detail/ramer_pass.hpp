@@ -16,9 +16,11 @@ class Ramer::Module<Recipe, E>::Pass {
     encode();
     reconstruct();
     project();
-    if (Recipe::Adversary::phases > 1 && phase == 0 && ctx.training) {
-      adversarial_terms();
-      return out;
+    if constexpr (phases > 1) {
+      if (phase == 0 && ctx.training) {
+        adversarial_terms();
+        return out;
+      }
     }
     score();
     if (plan.supervised) losses();
@@ -47,6 +49,12 @@ class Ramer::Module<Recipe, E>::Pass {
 
   Vars2 list(Index n) { return ctx.tape.template list<Var2>(n); }
   Var3 by_sample(Var2 x) const { return x.reshape(Shape{batch.size, labels, x.extent(1)}); }
+  Vars2 fused(std::span<const Var2> xs) {  // the M first in the order of fusion, what follows in place
+    Vars2 result = list(static_cast<Index>(xs.size()));
+    std::copy(xs.begin(), xs.end(), result.begin());
+    for (std::size_t m = 0; m < self.order_.size(); ++m) result[m] = xs[static_cast<std::size_t>(self.order_[m])];
+    return result;
+  }
   std::span<const Var3> by_sample(std::span<const Var2> xs) {
     auto result = ctx.tape.template list<Var3>(static_cast<Index>(xs.size()));
     for (std::size_t i = 0; i < xs.size(); ++i) result[i] = by_sample(xs[i]);
@@ -89,15 +97,17 @@ class Ramer::Module<Recipe, E>::Pass {
       const auto at = static_cast<std::size_t>(m);
       const encoder::TokenPlan& tokens = plan.tokens[at];
       Var2 h = self.encoders_[at](ctx, input(plan.modality[at]->features, plan.modality[at]->width), tokens, m);  // (R, H)
+      const encoder::LabelRows* rows = &tokens;
       if constexpr (Recipe::Auxiliary::enabled) {
         if (self.auxiliary_) {
-          h = self.auxiliary_modules_[at](ctx, h, personality, tokens, plan.persons[at], m);                       // (R_t, H)
+          h = self.auxiliary_modules_[at](ctx, h, personality, tokens, plan.auxiliary, m);                         // (R_t, H)
+          rows = &Recipe::Auxiliary::label_rows(tokens, plan.auxiliary, m);
         }
       }
       if (!self.auxiliary_ && tokens.target.view().size != tokens.rows) {
         h = autodiff::gather_rows(ctx.tape, h, encoder::device_view(ctx, tokens.target));
       }
-      const Var3 x = self.label_attention_[at](ctx, h, tokens, m);                                                 // (B, C, H)
+      const Var3 x = self.label_attention_[at](ctx, h, *rows, m);                                                  // (B, C, H)
       alpha[at] = x.reshape(Shape{batch.size * labels, hidden});
     }
     tap("X_alpha", alpha);
@@ -142,10 +152,11 @@ class Ramer::Module<Recipe, E>::Pass {
       for (std::size_t m = 0; m < first.size(); ++m) {  // s_j = X~^j, s_m = D~^m
         Vars2 slots = list(m_count);
         for (std::size_t j = 0; j < slots.size(); ++j) slots[j] = j == m ? mixed[j] : tilde[j];
-        first[m] = self.branches_[m].cross(ctx, std::span<const Var2>(slots));
+        first[m] = self.branches_[m].cross(ctx, std::span<const Var2>(fused(slots)));
       }
       if constexpr (has_beta && has_gamma) {
-        for (std::size_t m = 0; m < gamma.size(); ++m) gamma[m] = self.branches_[m].cross(ctx, std::span<const Var2>(beta));
+        const Vars2 slots = fused(beta);
+        for (std::size_t m = 0; m < gamma.size(); ++m) gamma[m] = self.branches_[m].cross(ctx, std::span<const Var2>(slots));
       }
       if constexpr (has_beta) tap("X_beta", beta);
       if constexpr (has_gamma) tap("X_gamma", gamma);
@@ -187,8 +198,8 @@ class Ramer::Module<Recipe, E>::Pass {
       ctx.tap(max_names[l], -1, level_score[l]);
       top_score = level_score[l];
     }
-    Recipe::ShuffleInput::template fill<E>(ctx, c, s, top(), f);
-    const Var2 stacked = autodiff::concat_rows(ctx.tape, std::span<const Var2>(f));                                // (K B C, H)
+    self.shuffle_input_.fill(ctx, c, s, top(), f);
+    const Var2 stacked = autodiff::concat_rows(ctx.tape, std::span<const Var2>(fused(f)));                         // (K B C, H)
     ctx.tap("F", -1, stacked);
     stacked_ = stacked;
     aggregated = self.aggregation_(ctx, stacked.reshape(Shape{self.slots_ * batch.size, labels * hidden}));        // (K B, C)
@@ -214,9 +225,9 @@ class Ramer::Module<Recipe, E>::Pass {
     if constexpr (has_gamma) out.terms.add("cls_gamma", autodiff::bce_with_logits(ctx.tape, level_score[2], y, cell), w.cls_gamma);
     reconstruction_terms();
     if (ctx.training) contrast_term();
-    adversarial_terms();
+    if constexpr (has_adversary) adversarial_terms();
     orthogonality_terms();
-    if constexpr (has_c) {
+    if constexpr (has_common_semantic) {
       out.terms.add("common_semantic",
                     Recipe::CommonSemantic::template term<E>(ctx, self.common_semantic_[0], by_sample(c), y, cell), w.common_semantic);
     }
@@ -277,7 +288,8 @@ class Ramer::Module<Recipe, E>::Pass {
       out.terms.add("contrast",
                     autodiff::contrastive(ctx.tape, z, set, static_cast<Real>(self.config_.contrast.temperature), &per_anchor),
                     self.config_.weights.contrast);
-      if (ctx.taps) ctx.tap("scl_loss_per_anchor", -1, Var2(per_anchor, Shape{z.extent(0), Index{1}}));
+      const Index anchors = z.extent(0) + (Recipe::Contrast::queue_anchors ? set.queue_rows : Index{0});
+      if (ctx.taps) ctx.tap("scl_loss_per_anchor", -1, Var2(per_anchor, Shape{anchors, Index{1}}));
       out.contrast_rows = z;
     }
     out.unit_alpha = unit_alpha;
@@ -286,7 +298,7 @@ class Ramer::Module<Recipe, E>::Pass {
   /// Eq 1, 2.
   void adversarial_terms() {
     const projection::AdversaryRows rows{ctx.device(plan.all_slots), weights(plan.present_slots), labels};
-    const auto t = Recipe::Adversary::template terms<E>(ctx, self.config_.adversary, self.discriminator_, phase, c, s, rows);
+    const auto t = Recipe::Adversary::template terms<E>(ctx, self.config_.adversary, self.discriminator_[0], phase, c, s, rows);
     const double w = self.config_.weights.adversarial;
     out.terms.add("adv_commonality", t.commonality, w, w * t.commonality_sign);
     out.terms.add("adv_specificity", t.specificity, w);
@@ -298,7 +310,7 @@ class Ramer::Module<Recipe, E>::Pass {
     using Orthogonality = typename Recipe::Orthogonality;
     const double w = self.config_.weights.orthogonality;
     const loss::OrthogonalityRows rows{weights(plan.present_sample), weights(plan.present_pair)};
-    if constexpr (has_c && has_s) {
+    if constexpr (has_c && has_s && Orthogonality::enabled) {
       out.terms.add("orth_common_specific", Orthogonality::template common_specific<E>(ctx, by_sample(c), by_sample(s), rows), w);
     }
     if constexpr (has_s && Orthogonality::pairs) {
