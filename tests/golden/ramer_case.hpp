@@ -85,6 +85,9 @@ struct RamerCase {
     c.target_time = time == "marked" ? encoder::TargetTime::Marked
                     : time == "segment" ? encoder::TargetTime::Segment
                                         : encoder::TargetTime::All;
+    for (const Json& name : options.value("fusion_order", Json::array())) {
+      c.fusion_order.push_back(std::find(modalities.begin(), modalities.end(), name.get<std::string>()) - modalities.begin());
+    }
     c.threshold = options.at("threshold").get<double>();
     c.weights = weights();
     return c;
@@ -204,6 +207,7 @@ struct RamerCase {
     if (cut("personality.", rest)) return encoder_name("personality", rest);
     if (cut("commonality.", rest)) return "common_feature_extractor.0." + rest;
     if (cut("common_semantic.", rest)) return "common_classfier.0." + rest;
+    if (cut("shuffle_input.", rest)) return "shuffle_input." + rest;
     if (cut("discriminator.inner.", rest)) return "modal_discriminator.0." + rest;
     if (cut("discriminator.outer.", rest)) return "modal_discriminator.3." + rest;
     if (cut("aggregation.0.", rest)) return "agg.linear.0." + rest;

@@ -49,7 +49,8 @@ struct WithoutLevels : Ramer {
   static constexpr const char* name = "without-levels";
   using Reconstruction = reconstruction::WithoutLevels;
 };
-/// Table 4 (9): the second modality is fused first: order {v, t, a} where the model's is t, v, a.
+/// Table 4 (9): the second modality is fused first: order {v, t, a} where the model's is t, v, a. The order of concatenation permutes
+/// the columns of one linear map, so that only start values differ: rows (9) and (10) show the spread over initialisations.
 struct SecondModalityFirst : Ramer {
   static constexpr const char* name = "second-modality-first";
   template <class Config>

@@ -78,7 +78,7 @@ struct RamerConfig {
     field("target_time", self.target_time, "how the asked-about moment is shown: all, marked, segment; used where a target is given");
     field("missing", self.missing, "how a missing modality counts in the losses: present_only or all");
     field("fusion_order", self.fusion_order,
-          "modalities (0: the model's first) that come first where modalities are put side by side or into slots; the others follow");
+          "modalities (0: the model's first) that come first in the concatenation of g^m; the others follow");
     field("start", self.start, "start values: released (normal in the encoders alone) or normal (everywhere)");
     field("threshold", self.threshold, "a label is predicted when its score is above", between(0, 1));
   }

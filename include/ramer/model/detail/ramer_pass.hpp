@@ -49,10 +49,9 @@ class Ramer::Module<Recipe, E>::Pass {
 
   Vars2 list(Index n) { return ctx.tape.template list<Var2>(n); }
   Var3 by_sample(Var2 x) const { return x.reshape(Shape{batch.size, labels, x.extent(1)}); }
-  Vars2 fused(std::span<const Var2> xs) {  // the M first in the order of fusion, what follows in place
-    Vars2 result = list(static_cast<Index>(xs.size()));
-    std::copy(xs.begin(), xs.end(), result.begin());
-    for (std::size_t m = 0; m < self.order_.size(); ++m) result[m] = xs[static_cast<std::size_t>(self.order_[m])];
+  Vars2 fused(std::span<const Var2> xs) {
+    Vars2 result = list(m_count);
+    for (std::size_t m = 0; m < result.size(); ++m) result[m] = xs[static_cast<std::size_t>(self.order_[m])];
     return result;
   }
   std::span<const Var3> by_sample(std::span<const Var2> xs) {
@@ -199,7 +198,7 @@ class Ramer::Module<Recipe, E>::Pass {
       top_score = level_score[l];
     }
     self.shuffle_input_.fill(ctx, c, s, top(), f);
-    const Var2 stacked = autodiff::concat_rows(ctx.tape, std::span<const Var2>(fused(f)));                         // (K B C, H)
+    const Var2 stacked = autodiff::concat_rows(ctx.tape, std::span<const Var2>(f));                                // (K B C, H)
     ctx.tap("F", -1, stacked);
     stacked_ = stacked;
     aggregated = self.aggregation_(ctx, stacked.reshape(Shape{self.slots_ * batch.size, labels * hidden}));        // (K B, C)
