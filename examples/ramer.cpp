@@ -3,4 +3,7 @@
 
 #include "recipes/recipes.hpp"
 
-int main(int argc, char** argv) { return ramer::app::run<ramer::recipe::Ramer, ramer::recipe::EarlyFusion>(argc, argv); }
+int main(int argc, char** argv) {
+  using namespace ramer;
+  return app::run<recipe::Ramer, recipe::RamerReleased, recipe::Carat, recipe::EarlyFusion>(argc, argv);
+}

@@ -6,4 +6,6 @@
 #include "ramer/model/early_fusion.hpp"
 
 extern template ramer::app::Kind ramer::app::make_kind<ramer::recipe::Ramer>();
+extern template ramer::app::Kind ramer::app::make_kind<ramer::recipe::RamerReleased>();
+extern template ramer::app::Kind ramer::app::make_kind<ramer::recipe::Carat>();
 extern template ramer::app::Kind ramer::app::make_kind<ramer::recipe::EarlyFusion>();

@@ -311,7 +311,7 @@ class RamerComparison {
     }
     return y;
   }
-  std::size_t target_place(const encoder::TokenPlan& t, std::size_t r, Index times) const {
+  std::size_t target_place(const encoder::LabelRows& t, std::size_t r, Index times) const {
     const std::size_t b = t.target_key[r] >> 32, position = t.target_key[r] & 0xFFFFFFFF;
     const std::size_t segment = case_.persons ? position % static_cast<std::size_t>(batch_.segments[b]) : position;
     return b * static_cast<std::size_t>(times) + segment;
@@ -319,10 +319,12 @@ class RamerComparison {
   /// (R_t, C) -> (B, C, times).
   std::vector<double> transposed_weights(const std::vector<double>& x, std::size_t m, const std::vector<Index>& shape) const {
     std::vector<double> y(static_cast<std::size_t>(checked_size(shape)), 0.0);
-    const encoder::TokenPlan& t = tokens(m);
+    const bool concatenated = m < plan_->auxiliary.rows.size();  // the modality's places, then as many of the personality
+    const encoder::LabelRows& t = concatenated ? plan_->auxiliary.rows[m] : tokens(m);
     const auto c = static_cast<std::size_t>(shape[1]), times = static_cast<std::size_t>(shape[2]);
     for (std::size_t r = 0; r < t.target_key.size(); ++r) {
-      const std::size_t place = target_place(t, r, shape[2]);
+      std::size_t place = target_place(t, r, shape[2]);
+      if (concatenated && t.target.index[r] >= tokens(m).rows) place += times / 2;
       for (std::size_t j = 0; j < c; ++j) y[(place / times * c + j) * times + place % times] = x[r * c + j];
     }
     return y;

@@ -18,9 +18,6 @@ inline std::string choices(const GoldenFile& file) {
     const Json value = file.config.at("options").value(key, usual);
     if (value != usual) text += (text.empty() ? "" : " ") + key + "=" + (value.is_string() ? value.get<std::string>() : value.dump());
   }
-  const auto add = [&text](const std::string& choice) { text += (text.empty() ? "" : " ") + choice; };
-  if (file.config.at("options").value("aux", "none") == "time_concat") add("aux=time_concat");
-  if (file.config.at("options").contains("fusion_order")) add("fusion_order");
   return text;
 }
 
