@@ -199,13 +199,18 @@ TEST_CASE("the two attentions by hand: uniform where nothing is available") {
   CHECK(y.data()[1] == doctest::Approx(8 + looked(8)));
 }
 
-TEST_CASE("layers: one number for all modalities, or one each") {
+TEST_CASE("layers: up to one number for each modality, of which the last serves the rest") {
   encoder::TransformerConfig config;
   config.layers = {2};
   CHECK(config.layers_of(2, 3) == 2);
   config.layers = {1, 2, 3};
   CHECK(config.layers_of(1, 3) == 2);
-  CHECK_THROWS_WITH_AS(config.layers_of(0, 2), "encoder.layers: 3 numbers for 2 modalities; give one, or one each",
+  config.layers = {4, 2};
+  CHECK(config.layers_of(0, 4) == 4);
+  CHECK(config.layers_of(1, 4) == 2);
+  CHECK(config.layers_of(3, 4) == 2);
+  config.layers = {1, 2, 3};
+  CHECK_THROWS_WITH_AS(config.layers_of(0, 2), "encoder.layers: 3 numbers for 2 modalities; give one, or up to one each",
                        ConfigError);
 }
 

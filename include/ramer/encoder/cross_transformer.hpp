@@ -137,12 +137,14 @@ struct CrossChainConfig {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
-    field("layers", self.layers, "layers of each cross transformer");
-    field("dropout", self.dropout, "dropout rate inside the cross transformers");
+    field("layers", self.layers, "layers of each cross transformer", between(0, 1000));
+    field("dropout", self.dropout, "dropout rate inside the cross transformers", from_to_below(0, 1));
     field("order", self.order,
-          "modalities (0: the model's first) in the order in which they are fused; empty: backwards, from the last to the first");
-    field("places", self.places, "places of a modality's sequence: where the next one starts; 0: as many as the longest has positions");
-    field("positions", self.positions, "rows of each position table; 0: as many as the whole sequence has places");
+          "modalities (0: the model's first) in the order in which they are fused; empty: backwards, from the last to the first",
+          extent(0));
+    field("places", self.places, "places of a modality's sequence: where the next one starts; 0: as many as the longest has positions",
+          extent(0));
+    field("positions", self.positions, "rows of each position table; 0: as many as the whole sequence has places", extent(0));
   }
   /// All modalities in the order in which they are fused. @throws ConfigError
   std::vector<Index> order_of(Index modalities) const {

@@ -36,8 +36,8 @@ struct LabelDecoderConfig {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
-    field("layers", self.layers, "layers of the label decoder");
-    field("dropout", self.dropout, "dropout rate inside the label decoder");
+    field("layers", self.layers, "layers of the label decoder", between(0, 1000));
+    field("dropout", self.dropout, "dropout rate inside the label decoder", from_to_below(0, 1));
   }
 };
 

@@ -22,7 +22,7 @@ struct TransformerConfig {
     field("hidden", self.hidden, "width H of hidden states", extent(2));
     field("heads", self.heads, "attention heads", extent());
     field("inner", self.inner, "width between the two maps of the feed-forward part", extent());
-    field("layers", self.layers, "layers per modality, in the model's order; one number serves all", between(0, 1000));
+    field("layers", self.layers, "layers per modality, in the model's order; the last number serves those that follow too", between(0, 1000));
     field("personality_layers", self.personality_layers,
           "layers of the personality encoder; 0: as many as the first modality has", between(0, 1000));
     field("dropout", self.dropout, "dropout rate inside the encoders", from_to_below(0, 1));
@@ -33,9 +33,9 @@ struct TransformerConfig {
   }
   /// Layers of modality `m`. @throws ConfigError
   Index layers_of(Index m, Index count) const {
-    require<ConfigError>(layers.size() == 1 || static_cast<Index>(layers.size()) == count, "encoder.layers: ", layers.size(),
-                         " numbers for ", count, " modalities; give one, or one each");
-    return layers.size() == 1 ? layers[0] : layers[static_cast<std::size_t>(m)];
+    require<ConfigError>(!layers.empty() && static_cast<Index>(layers.size()) <= count, "encoder.layers: ", layers.size(),
+                         " numbers for ", count, " modalities; give one, or up to one each");
+    return layers[std::min(static_cast<std::size_t>(m), layers.size() - 1)];
   }
 };
 

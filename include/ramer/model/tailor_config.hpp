@@ -14,8 +14,8 @@ struct TailorProjectionConfig {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
-    field("common_dropout", self.common_dropout, "dropout of the common extractor");
-    field("private_dropout", self.private_dropout, "dropout of the private extractors");
+    field("common_dropout", self.common_dropout, "dropout of the common extractor", from_to_below(0, 1));
+    field("private_dropout", self.private_dropout, "dropout of the private extractors", from_to_below(0, 1));
   }
 };
 
@@ -25,16 +25,15 @@ struct TailorWeights {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
-    field("classification", self.classification, "labels from the label decoder");
-    field("adversarial", self.adversarial, "discriminator losses L_C + L_S");
-    field("orthogonality", self.orthogonality, "overlap of common and private features");
-    field("common_semantic", self.common_semantic, "labels from common features alone");
+    field("classification", self.classification, "labels from the label decoder", at_least(0));
+    field("adversarial", self.adversarial, "discriminator losses L_C + L_S", at_least(0));
+    field("orthogonality", self.orthogonality, "overlap of common and private features", at_least(0));
+    field("common_semantic", self.common_semantic, "labels from common features alone", at_least(0));
   }
 };
 
 /// The defaults are the published ones. Slots of a recipe supply their own groups; `encoder.hidden`, `heads` and `inner` are those
-/// of the cross transformers and the label decoder too. `encoder.layers` empty: 6 for the first modality, 4 for each other one
-/// (published: text; visual and audio).
+/// of the cross transformers and the label decoder too.
 template <class Recipe>
 struct TailorConfig {
   static_assert(detail::CheckTailor<Recipe>::value);
@@ -49,24 +48,21 @@ struct TailorConfig {
   encoder::Missing missing = encoder::Missing::PresentOnly;
   double threshold = 0.35;
 
-  TailorConfig() { encoder.layers.clear(); }
-
-  Index layers_of(Index m, Index count) const {
-    return encoder.layers.empty() ? (m == 0 ? 6 : 4) : encoder.layers_of(m, count);
-  }
+  TailorConfig() { encoder.layers = {6, 4}; }  // text; visual, audio
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
-    field("encoder", self.encoder, "uni-modal encoders; hidden, heads and inner also of what follows; no layers: 6, then 4 each");
+    field("encoder", self.encoder, "uni-modal encoders; hidden, heads and inner also of what follows them");
     field("projection", self.projection, "private and common extractors");
     field("fusion", self.fusion, "cross transformers");
     field("decoder", self.decoder, "label decoder");
     field("adversary", self.adversary, "modality discriminator");
     field("weights", self.weights, "weights of the objective");
-    field("head_dropout", self.head_dropout, "dropout on the logits");
-    field("common_semantic_dropout", self.common_semantic_dropout, "dropout on the logits of the common-semantic head");
+    field("head_dropout", self.head_dropout, "dropout on the logits", from_to_below(0, 1));
+    field("common_semantic_dropout", self.common_semantic_dropout, "dropout on the logits of the common-semantic head",
+          from_to_below(0, 1));
     field("missing", self.missing, "whether an unavailable token takes part: present_only (no) or all (as released: it is no key)");
-    field("threshold", self.threshold, "a label is predicted when its score is above");
+    field("threshold", self.threshold, "a label is predicted when its score is above", between(0, 1));
   }
 };
 

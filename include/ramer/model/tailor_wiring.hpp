@@ -59,7 +59,7 @@ struct Tailor {
                            " modalities and what they have in common, found ", positions_);
       for (Index m = 0; m < m_count; ++m) {
         const ModalitySchema& s = schema.modalities[static_cast<std::size_t>(m)];
-        encoders_.emplace_back(config.encoder, config.layers_of(m, m_count), s.width, s.positions, false);
+        encoders_.emplace_back(config.encoder, config.encoder.layers_of(m, m_count), s.width, s.positions, false);
         specificity_.emplace_back(hidden, config.projection.private_dropout);
       }
       commonality_ = projection::SubspaceMap<E>(hidden, config.projection.common_dropout);
