@@ -17,7 +17,7 @@ except ModuleNotFoundError:
 
 FORMAT = "ramer.dataset"
 VERSION = "1"
-_DTYPES = {"F32": np.dtype("<f4"), "I32": np.dtype("<i4"), "I64": np.dtype("<i8"), "U8": np.dtype("u1")}
+_DTYPES = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8"), "I32": np.dtype("<i4"), "I64": np.dtype("<i8"), "U8": np.dtype("u1")}
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 
 
@@ -53,7 +53,7 @@ def _chunks(value):
 
 
 def write(path, tensors, metadata):
-    """Writes atomically: `path` is either the old file or the whole new one.
+    """Writes atomically: `path` is either the old file or the whole new one. `metadata` may name another format than a dataset's.
 
     tensors: {name: array, or a list of arrays to be joined along axis 0}. metadata: {key: string, or list to be stored as JSON}.
     """
@@ -67,7 +67,8 @@ def write(path, tensors, metadata):
     for name in order:
         chunks = prepared[name]
         size = sum(c.nbytes for c in chunks)
-        shape = [sum(c.shape[0] for c in chunks), *chunks[0].shape[1:]]
+        scalar = not isinstance(tensors[name], list) and np.ndim(tensors[name]) == 0
+        shape = [] if scalar else [sum(c.shape[0] for c in chunks), *chunks[0].shape[1:]]
         header[name] = {"dtype": _NAMES[chunks[0].dtype], "shape": shape, "data_offsets": [offset, offset + size]}
         offset += size
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()

@@ -176,6 +176,12 @@ def _no_bytes(*arguments):
     return b""
 
 
+def _rebuild_parameter(data, *_):
+    if not isinstance(data, _Tensor):
+        raise Refused("refused: a torch parameter without a tensor")
+    return data
+
+
 _PLAIN = {"set": set, "frozenset": frozenset, "complex": complex, "bytes": _no_bytes}
 
 
@@ -188,6 +194,7 @@ def _known():
         ("collections", "OrderedDict"): collections.OrderedDict,
         ("torch._utils", "_rebuild_tensor"): _rebuild_tensor,
         ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
+        ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
     }
     for core in ("numpy.core", "numpy._core"):
         table[(f"{core}.multiarray", "_reconstruct")] = _reconstruct
