@@ -29,6 +29,15 @@ struct Released : recipe::RamerAlternating {
   using Shuffle = shuffle::Reversal;
   using Contrast = contrast::SupervisedReleased;
 };
+/// What is concatenated elsewhere than by default, and distances as printed.
+struct Concatenating : recipe::Ramer {
+  static constexpr const char* name = "concatenating";
+  using Auxiliary = encoder::PersonalityTimeConcat;
+  using ShuffleInput = shuffle::ConcatenatedLinear;
+  using Orthogonality = loss::ChannelGram;
+  using ReconstructionLoss = loss::FrobeniusNorms;
+  using CommonSemantic = loss::FirstSlotOfSum;
+};
 /// Neither contrastive loss nor levels.
 struct Bare : recipe::WithoutLevels {
   static constexpr const char* name = "bare";
@@ -37,7 +46,7 @@ struct Bare : recipe::WithoutLevels {
 
 TEST_CASE_TEMPLATE("recipes train and predict on almost nothing, and samples do not see each other", R,
                    recipe::WithoutCommonality, recipe::WithoutSpecificity, recipe::WithoutCodec, recipe::WithoutBeta,
-                   recipe::WithoutGamma, recipe::WithoutLevels, Bare, Alternatives, Released) {
+                   recipe::WithoutGamma, recipe::WithoutLevels, recipe::Carat, recipe::RamerReleased, Bare, Alternatives, Released, Concatenating) {
   using TestModel = Model<R, backend::Reference, Double>;
   for (const int which : {0, 1, 2, 3, 4}) {
     test::BatchSpec spec;
