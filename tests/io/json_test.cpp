@@ -307,6 +307,21 @@ TEST_CASE("a parse error names file, line, column and byte") {
   contains(message_of<IoError>([] { ramer::io::dump_json(Json("\xFF")); }), "cannot be written");
 }
 
+TEST_CASE("nesting has an end: what is done with a document later goes as deep as it does") {
+  const auto nested = [](std::size_t depth, const std::string& open, const std::string& close) {
+    std::string text;
+    for (std::size_t k = 0; k < depth; ++k) text += open;
+    text += "1";
+    for (std::size_t k = 0; k < depth; ++k) text += close;
+    return text;
+  };
+  for (const auto& [open, close] : {std::pair{"[", "]"}, std::pair{"{\"a\": ", "}"}}) {
+    CHECK_NOTHROW(ramer::io::parse_json(nested(90, open, close)));
+    contains(message_of<IoError>([&] { ramer::io::parse_json(nested(2'000'000, open, close), "deep"); }),
+             "deep: nested deeper than 100 levels");
+  }
+}
+
 TEST_CASE("read_config names the file of a wrong setting") {
   const Scratch file("ramer_json_test_config.json", R"({"encoder": {"norm": 3}})");
   Settings settings;

@@ -31,11 +31,14 @@ namespace ramer::io {
 
 using Json = nlohmann::json;
 
-/// Reads JSON text; `name` is what errors call it. A key that appears twice in one object is an error.
+/// Reads JSON text; `name` is what errors call it. A key that appears twice in one object is an error, and so is nesting
+/// that no file of ours has: copying and printing go down as deep as the text does, which its author must not choose.
 /// @throws IoError with line, column and byte
 inline Json parse_json(std::string_view text, std::string_view name = "JSON") {
   std::vector<std::set<std::string>> open;  // keys so far of every object that is being read
-  const auto check = [&](int, Json::parse_event_t event, Json& value) {
+  constexpr int kDeepest = 100;
+  const auto check = [&](int depth, Json::parse_event_t event, Json& value) {
+    require<IoError>(depth <= kDeepest, name, ": nested deeper than ", kDeepest, " levels");
     if (event == Json::parse_event_t::object_start) open.emplace_back();
     if (event == Json::parse_event_t::object_end) open.pop_back();
     if (event == Json::parse_event_t::key && !open.back().insert(value.get<std::string>()).second)
