@@ -403,6 +403,9 @@ TEST_CASE("A changed state is refused as a whole") {
   const auto progress = [&](auto change) { return refusal([&](Contents& c) { c.edit("progress", change); }); };
   CHECK(has(progress([](io::Json& j) { j["batch"] = 1000; }), "batch 1000"));
   CHECK(has(progress([](io::Json& j) { j["epoch"] = 1; }), "history of 2"));
+  CHECK(has(progress([](io::Json& j) { j["terms"] = {"total"}; }), "0 batches done of an epoch, but sums of 1 terms"));
+  CHECK(has(progress([](io::Json& j) { j["batch"] = 1; }), "1 batches done of an epoch, but sums of 0 terms"));
+  CHECK(has(progress([](io::Json& j) { j["selected_epoch"] = 3; }), "epoch 3 selected of 2"));
   CHECK(has(progress([&](io::Json& j) { j["optimizer_steps"].erase(first); }), "no optimizer step count for '" + first));
   CHECK(has(progress([](io::Json& j) { j["data"]["fingerprint"] = 1; }), "other data: fingerprint 1"));
 }

@@ -138,24 +138,6 @@ inline std::unique_ptr<System> load_linear(const train::Checkpoint& checkpoint, 
   return std::make_unique<LinearSystem>(checkpoint.schema, checkpoint.run.view, std::move(k));
 }
 
-inline double selection_value(const train::ValidationRecord& v, train::Selection selection) {
-  switch (selection) {
-    case train::Selection::MicroF1:
-      return v.micro_f1;
-    case train::Selection::MacroF1:
-      return v.macro_f1;
-    case train::Selection::WeightedF1:
-      return v.weighted_f1;
-    case train::Selection::Accuracy:
-      return v.accuracy;
-    case train::Selection::Auc:
-      return v.auc.value_or(0.0);
-    case train::Selection::Last:
-      break;
-  }
-  return v.auc.value_or(0.0);
-}
-
 /// Fits each candidate of c and keeps the best on the validation data; one line of history for each.
 inline TrainOutcome train_linear(const TrainJob& job) {
   LinearSettings settings;
@@ -213,7 +195,9 @@ inline TrainOutcome train_linear(const TrainJob& job) {
       metrics.threshold = threshold;
       record.validation = train::ValidationRecord(eval::evaluate(scores.view(), held.labels_view(), held.mask_view(),
                                                                  std::span<const std::string>(schema.labels), metrics));
-      metric = selection_value(*record.validation, job.config.selection);
+      // Of one fit each there is no last: by AUC.
+      metric =
+          train::selection_value(*record.validation, job.config.selection).value_or(record.validation->auc.value_or(0.0));
     }
     if (!outcome.result.selected_metric || !metric || *metric > *outcome.result.selected_metric) {
       record.selected = true;

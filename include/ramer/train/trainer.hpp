@@ -14,7 +14,9 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -27,6 +29,25 @@
 #include "ramer/train/trainer_config.hpp"
 
 namespace ramer::train {
+
+/// What a model is selected by; absent for `Last`. An AUC that is undefined counts 0.
+inline std::optional<double> selection_value(const ValidationRecord& v, Selection selection) {
+  switch (selection) {
+    case Selection::MicroF1:
+      return v.micro_f1;
+    case Selection::MacroF1:
+      return v.macro_f1;
+    case Selection::WeightedF1:
+      return v.weighted_f1;
+    case Selection::Accuracy:
+      return v.accuracy;
+    case Selection::Auc:
+      return v.auc.value_or(0.0);
+    case Selection::Last:
+      break;
+  }
+  return std::nullopt;
+}
 
 /// Trains one model. The model is the caller's and must outlive the trainer; after `run` or `resume` it holds the selected
 /// parameters and state, or those at the last step if the run was interrupted.
@@ -220,21 +241,7 @@ class Trainer {
     const ValidationRecord v(eval::evaluate(scores.view(), truth_.labels_view(), truth_.mask_view(),
                                             std::span<const std::string>(scores.labels), metrics));
     record.validation = v;
-    switch (config_.selection) {
-      case Selection::MicroF1:
-        return v.micro_f1;
-      case Selection::MacroF1:
-        return v.macro_f1;
-      case Selection::WeightedF1:
-        return v.weighted_f1;
-      case Selection::Accuracy:
-        return v.accuracy;
-      case Selection::Auc:
-        return v.auc.value_or(0.0);
-      case Selection::Last:
-        break;
-    }
-    return std::nullopt;
+    return selection_value(v, config_.selection);
   }
 
   TrainResult interrupted() {
@@ -279,7 +286,9 @@ class Trainer {
   /// The selected model, where there is one (and it is new), and the history.
   void save_outcome(bool model_changed = true) {
     if (selected_.empty()) {
-      std::filesystem::remove(folder_.model());
+      std::error_code error;
+      std::filesystem::remove(folder_.model(), error);
+      require<IoError>(!error, folder_.model().string(), ": cannot be removed: ", error.message());
     } else if (model_changed) {
       detail::write_model(folder_.model(), std::as_const(model_), selected_, describe_selected(), metadata);
     }

@@ -96,6 +96,12 @@ void Trainer<ModelType>::load_state() {
   require<IoError>(progress.batch >= 0 && progress.batch <= batches_ && progress.waited >= 0, path, ": batch ",
                    progress.batch, " of an epoch of ", batches_);
 
+  // Sums of a total, a gradient norm and terms, once an epoch has begun.
+  require<IoError>(progress.batch == 0 ? progress.terms.empty() : progress.terms.size() >= 2, path, ": ", progress.batch,
+                   " batches done of an epoch, but sums of ", progress.terms.size(), " terms");
+  require<IoError>(progress.selected_epoch >= 0 && progress.selected_epoch <= progress.epoch, path, ": epoch ",
+                   progress.selected_epoch, " selected of ", progress.epoch);
+
   std::set<std::string> known;
   Snapshot like;
   detail::capture(std::as_const(model_), like);
