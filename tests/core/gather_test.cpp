@@ -77,6 +77,7 @@ TEST_CASE("gather: an index that is not there is refused by name, and the plan c
   plan.index = {0};
   CHECK_THROWS_AS(plan.finish(0), ShapeError);
   CHECK_THROWS_AS(plan.finish(-1), ShapeError);
+  CHECK_THROWS_AS(plan.finish(Index{1} << 31), ShapeError);  // refused before it is counted
   plan.finish(1);
   check(plan, 1);
 }

@@ -218,6 +218,8 @@ TEST_CASE("a file that is absent or no file") {
   CHECK_THROWS_WITH_AS(SafetensorsFile::open(folder.path / "absent"), doctest::Contains("absent: cannot open: No such file"),
                        IoError);
   CHECK_THROWS_WITH_AS(SafetensorsFile::open(folder.path), doctest::Contains("not a regular file"), IoError);
+  REQUIRE(::mkfifo((folder.path / "pipe").c_str(), 0600) == 0);  // nobody writes to it, and nobody waits
+  CHECK_THROWS_WITH_AS(SafetensorsFile::open(folder.path / "pipe"), doctest::Contains("not a regular file"), IoError);
 }
 
 TEST_CASE("hostile headers are refused") {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "ramer/core/error.hpp"
@@ -23,9 +24,12 @@ class GatherPlan {
  public:
   std::vector<std::int32_t> index;  ///< fill this, then call `finish`
 
-  /// Builds the way back by counting. @throws ShapeError for a negative number of sources, an index outside [-1, sources)
+  /// Builds the way back by counting.
+  /// @throws ShapeError for more sources or places than 32-bit indices reach, an index outside [-1, sources)
   void finish(Index sources) {
-    require<ShapeError>(sources >= 0, "gather from ", sources, " sources");
+    constexpr Index kMost = std::numeric_limits<std::int32_t>::max();
+    require<ShapeError>(sources >= 0 && sources <= kMost && static_cast<Index>(index.size()) <= kMost, "gather from ",
+                        sources, " sources to ", index.size(), " places; expected 0 to ", kMost);
     sources_ = sources;
     offsets_.assign(static_cast<std::size_t>(sources) + 1, 0);
     std::size_t used = 0;

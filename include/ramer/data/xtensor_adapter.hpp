@@ -169,7 +169,7 @@ class XtensorDataset {
       if constexpr (std::is_same_v<T, bool>)
         *to = *from != 0;
       else if constexpr (std::is_integral_v<T>) {
-        require<DataError>(fits<T>(*from), what(name), " holds ", *from, "; expected whole numbers that fit");
+        require<DataError>(fits<T>(*from), what(name), " holds ", +*from, "; expected whole numbers that fit");
         *to = static_cast<T>(*from);
       } else
         *to = static_cast<T>(*from);

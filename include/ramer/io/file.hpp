@@ -53,7 +53,8 @@ class MappedFile {
   MappedFile() = default;
   /// @throws IoError when the file cannot be opened, is no regular file or cannot be mapped
   explicit MappedFile(const std::filesystem::path& path) : path_(path) {
-    const detail::Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    const detail::Descriptor file(
+        ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // a pipe without a writer would wait
     require<IoError>(file.get() >= 0, path.string(), ": cannot open: ", detail::system_message(errno));
     struct stat status {};
     require<IoError>(::fstat(file.get(), &status) == 0, path.string(), ": cannot stat: ", detail::system_message(errno));
