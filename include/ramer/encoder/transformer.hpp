@@ -28,7 +28,6 @@ struct TransformerConfig {
     field("dropout", self.dropout, "dropout rate inside the encoders", from_to_below(0, 1));
   }
   void check(const std::string& key) const {
-    require<ConfigError>(!layers.empty(), key, ".layers: expected at least one number, found none");
     require<ConfigError>(hidden % heads == 0, key, ".heads: expected a divisor of hidden = ", hidden, ", found ", heads);
   }
   /// Layers of modality `m`. @throws ConfigError

@@ -93,6 +93,7 @@ struct Tailor {
     }
 
     const Config& config() const { return config_; }
+    State blank_state() const { return {}; }
     State make_state(std::uint64_t, typename E::Backend&) const { return {}; }
 
     /// @param supervised whether losses are wanted where the batch has labels; otherwise its labels are not looked at
