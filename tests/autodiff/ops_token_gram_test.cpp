@@ -1,5 +1,5 @@
 #include "autodiff/support.hpp"
-#include "ramer/autodiff/ops/loss.hpp"
+#include "ramer/autodiff/ops/gram.hpp"
 #include "ramer/autodiff/ops/token_gram.hpp"
 
 using namespace ramer;
