@@ -385,7 +385,10 @@ def target_time():
         Case("ramer_target_segment", segment, (unmarked, state, inputs), base, keep="gradients"),
         Case("ramer_target_segment_absent", absent, (unmarked, state, elsewhere), base, changed, keep="gradients"),
         Curve("ramer_target_marked_curve", config, start, base),
-    ]
+    ] + [
+        Case(f"ramer_dropout_{site}", with_options(config, f"dropout of everything: {site}", dropout={site: 1}), start, base, keep="dropout")
+        for site in ("encoder", "generator", "specificity", "discriminator", "common_semantic")
+    ]  # fmt: skip
 
 
 def small_batches():

@@ -36,6 +36,7 @@ KEEP = {
     "step": SOME + ["mid/C.", "mid/S.", "mid/disc_", "grad_mid/C.", "grad_mid/S.", "grad_mid/disc_S.", "after/param/"] + EVALUATION,
     "state": SOME + ["mid/scl_", "mid/shuffle_label", "mid/shuffle_out", "grad_mid/scl_", "grad_mid/shuffle_out", "after/"] + EVALUATION,
     "losses": FEW + EVALUATION,
+    "dropout": FEW + ["mid/X_alpha.", "mid/C.", "mid/S.", "mid/disc_", "mid/cml_logit."],
 }  # fmt: skip
 EVAL_BEFORE_KEEP = (
     "delta.", "D_tilde.", "X_gamma.", "max_logit_", "C.", "S.", "agg_out", "agg_scores_mean", "score", "pred_labels",
@@ -149,8 +150,8 @@ def write_case(directory, case):
     metadata["weight_decay_params"] = json.dumps([n for n in names if ramer.decays(n)])
     metadata["f32_maxdiff"] = json.dumps(differences, separators=(",", ":"))
     metadata["no_grad"] = json.dumps([n for n in names if n not in step.gradients])
-    if case.name == "ramer_label_mask_nothing":
-        # Whether a mean over no cell reaches a parameter is left to the program; so is its decay.
+    if case.name == "ramer_label_mask_nothing" or "dropout" in case.config["options"]:
+        # Whether a mean over no cell, or what is dropped altogether, reaches a parameter is left to the program; so is its decay.
         del metadata["no_grad"]
         kept = {k: v for k, v in kept.items() if not k.startswith("eval_after/")}
     golden_io.write(os.path.join(directory, case.name + ".safetensors"), kept, metadata)

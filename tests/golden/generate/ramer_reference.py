@@ -129,6 +129,11 @@ class Reference:
         self.adversary = self.opt.get("adversary", "gradient_reversal")
         self.target_time = self.opt.get("target_time", "all")
         self.time_concat = self.opt.get("aux") == "time_concat"
+        self.training = True
+
+    def drop(self, site, x):
+        """Dropout of rate 0, or of rate 1 where the configuration says so: nothing is kept, so nothing is random."""
+        return x * 0.0 if self.training and self.opt.get("dropout", {}).get(site, 0) == 1 else x
 
     # -- encoders ------------------------------------------------------------------------------------------------
 
@@ -146,14 +151,16 @@ class Reference:
         q = split(self.linear(p, f"{at}.self.query", x))
         k, v = (split(self.linear(p, f"{at}.self.{part}", memory)) for part in ("key", "value"))
         scores = look("attention_scores", q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]) + bias)
-        context = look("attention_probs", torch.softmax(scores, -1)) @ v
+        context = self.drop("encoder", look("attention_probs", torch.softmax(scores, -1))) @ v
         context = look("context_layer", context.transpose(1, 2).reshape(x.shape))
-        return self.layer_norm(p, f"{at}.output.LayerNorm", x + self.linear(p, f"{at}.output.dense", context))
+        out = self.drop("encoder", self.linear(p, f"{at}.output.dense", context))
+        return self.layer_norm(p, f"{at}.output.LayerNorm", x + out)
 
     def feed_forward(self, p, at, x, look=lambda key, value: value):
         inner = self.linear(p, f"{at}.intermediate.dense", x)
         inner = look("intermediate", inner * 0.5 * (1.0 + torch.erf(inner / math.sqrt(2.0))))
-        return self.layer_norm(p, f"{at}.output.LayerNorm", x + self.linear(p, f"{at}.output.dense", inner))
+        out = self.drop("encoder", self.linear(p, f"{at}.output.dense", inner))
+        return self.layer_norm(p, f"{at}.output.LayerNorm", x + out)
 
     def encode(self, p, r, name, x, keys, is_token, marked=None):
         """Post-norm transformer. x [B, T, D], keys [B, T] -> [B, T, H]."""
@@ -172,7 +179,7 @@ class Reference:
         h = h + p[f"{name}.embeddings.position_embeddings.weight"][:slots]
         if marked is not None:
             h = h + marked[..., None].to(h.dtype) * p[f"{name}.embeddings.target_time.weight"]
-        h = r.look(f"{name}.embeddings", self.layer_norm(p, f"{name}.embeddings.LayerNorm", h))
+        h = r.look(f"{name}.embeddings", self.drop("encoder", self.layer_norm(p, f"{name}.embeddings.LayerNorm", h)))
         bias = (1.0 - keys.to(h.dtype))[:, None, None, :] * -10000.0
         layers = self.dims["layers"][name]
         for layer in range(layers):
@@ -385,7 +392,7 @@ class Reference:
 
     def discriminate(self, p, x, frozen=False):
         q = {k: v.detach() for k, v in p.items() if is_discriminator(k)} if frozen else p
-        return self.linear(q, "modal_discriminator.3", torch.relu(self.linear(q, "modal_discriminator.0", x)))
+        return self.linear(q, "modal_discriminator.3", torch.relu(self.drop("discriminator", self.linear(q, "modal_discriminator.0", x))))
 
     def cross_entropy(self, logits, k, take):
         """Mean over the label slots of the samples that take part; logits [B, C, M]."""
@@ -442,7 +449,7 @@ class Reference:
 
     def semantic_loss(self, p, r, common, labels, label_kept):
         form = self.opt["cml"]
-        head = lambda x: self.linear(p, "common_classfier.0", x)  # noqa: E731
+        head = lambda x: self.drop("common_semantic", self.linear(p, "common_classfier.0", x))  # noqa: E731
         bce = lambda logit: masked_mean(  # noqa: E731
             F.binary_cross_entropy_with_logits(logit, labels, reduction="none"), label_kept
         )
@@ -477,6 +484,7 @@ class Reference:
         """One pass. `discriminator`: weights of D that stand for those of `p` (second phase of the alternating game)."""
         r = Result()
         r.anchors = 0
+        self.training = training
         opt = self.opt
         labels = inputs["labels"]
         batch, count = labels.shape
@@ -526,9 +534,11 @@ class Reference:
         g_level = top if opt["g_input"] == "top" else opt["g_input"]
         for k, m in enumerate(self.modalities):
             if opt["use_C"]:
-                common[m] = r.tap(f"C.{m}", torch.tanh(self.linear(p, "common_feature_extractor.0", levels[g_level][m])))
+                c = self.drop("generator", self.linear(p, "common_feature_extractor.0", levels[g_level][m]))
+                common[m] = r.tap(f"C.{m}", torch.tanh(c))
             if opt["use_S"]:
-                s = torch.tanh(self.linear(p, f"private_feature_extractor.{k}.0", levels[opt["f_input"]][m]))
+                s = self.linear(p, f"private_feature_extractor.{k}.0", levels[opt["f_input"]][m])
+                s = torch.tanh(self.drop("specificity", s))
                 specific[m] = r.tap(f"S.{m}", s * take[:, k, None, None].to(s.dtype))
         d = dict(p, **discriminator) if discriminator is not None else p
         frozen = discriminator is not None
