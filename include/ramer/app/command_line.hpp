@@ -101,14 +101,89 @@ inline void add_part(CLI::App& app, Options& o) {
       ->check(CLI::IsMember({"everyone", "target", "others"}));
 }
 
+/// What compare, ablate and robust have in common.
+inline void add_experiment(CLI::App& app, Options& o, const std::string& names, bool ablate) {
+  add_data(app, o);
+  app.add_option("--out", o.out, "Folder for the tables, the plot, and a small file of each finished run")
+      ->type_name("DIR")
+      ->required();
+  if (ablate) {
+    app.add_option("--recipes", o.recipes,
+                   "Rows, the first is the one that the others are tested against. Default: " + names)
+        ->type_name("A,B,...")
+        ->delimiter(',')
+        ->allow_extra_args(false);
+  } else {
+    app.add_option("--recipes", o.recipes,
+                   "Rows: recipes, with another view as NAME@VIEW (linear@target), or names of --recipe-config files that "
+                   "name a recipe. The others are compared with the first. Recipes: " +
+                       names)
+        ->type_name("A,B,...")
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->required();
+  }
+  app.add_option("--folds", o.folds, "Folds, which keep groups together; 'none': the file's own split. Default: 5")
+      ->type_name("N");
+  app.add_option("--seeds", o.seeds, "Runs with different seeds on each fold. Default: 3")->type_name("N");
+  app.add_option("--seed", o.seed, "The first of these seeds. Default: 1")->type_name("N");
+  app.add_option("--preset", o.preset, "Where settings start from: small (default) or paper")
+      ->type_name("NAME")
+      ->check(CLI::IsMember({"small", "paper"}));
+  app.add_option("--config", o.config,
+                 ablate ? "JSON file of settings, over the preset, for every row that has them"
+                        : "JSON file of settings, over the preset: of training for every row; of the model for the recipe "
+                          "that it names or, if it names none, for every row that has them")
+      ->type_name("FILE");
+  app.add_option("--recipe-config", o.recipe_configs,
+                 "Settings of one row, over --config, in a file of the same form. Repeatable")
+      ->type_name("NAME=FILE")
+      ->allow_extra_args(false);
+  app.add_option("--set", o.set, "One setting, over all files, for every row that has it. Repeatable")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  app.add_option("--epochs", o.epochs, "Passes over the training data (train.epochs)")->type_name("N");
+  app.add_option("--batch", o.batch, "Samples of a batch (train.batch)")->type_name("N");
+  app.add_option("--view", o.view, "What is shown of several people: persons, target or all (train.view)")
+      ->type_name("NAME")
+      ->check(CLI::IsMember({"persons", "target", "all"}));
+  app.add_option("--modalities", o.modalities, "Use these alone, in this order. Default: all")
+      ->type_name("A,B,...")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  app.add_option("--threshold", o.threshold_rule,
+                 "A label is predicted where its score is above X; or 'tuned': for the best micro-F1 on validation data. "
+                 "The same rule for every row")
+      ->type_name("X|tuned");
+  app.add_flag("--released-metrics", o.released_metrics,
+               "Exchange truth and prediction, as the published code of TAILOR, CARAT and RAMer does");
+  add_threads(app, o);
+}
+
+inline void add_comparison(CLI::App& app, Options& o) {
+  app.add_option("--layout", o.layout, "Columns: paper (Acc, P, R, Micro-F1) or f1 (Micro, Macro, Weighted F1); and AUC")
+      ->type_name("NAME")
+      ->check(CLI::IsMember({"paper", "f1"}));
+  app.add_option("--tests", o.tests, "What rows are tested by, against the first one. Default: micro_f1,mean_auc")
+      ->type_name("A,B,...")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  app.add_option("--resamples", o.resamples, "Resamples of the bootstrap. Default: 10000")->type_name("N");
+  app.add_flag("--keep-models", o.keep_models, "Keep every trained model, in DIR/models");
+}
+
 }  // namespace detail
 
 /// Reads the command line. Prints help to `out`; one line about a mistake to `err`, with exit code 2.
 inline Parsed parse_command_line(int argc, const char* const* argv, const std::vector<std::string>& recipes,
-                                 std::ostream& out, std::ostream& err) {
+                                 const std::vector<std::string>& ablations, std::ostream& out, std::ostream& err) {
   Options o;
-  std::string names;
-  for (const std::string& name : recipes) names += (names.empty() ? "" : ", ") + name;
+  const auto list = [](const std::vector<std::string>& all) {
+    std::string text;
+    for (const std::string& name : all) text += (text.empty() ? "" : ", ") + name;
+    return text;
+  };
+  const std::string names = list(recipes);
 
   CLI::App app{"Multi-modal, multi-label emotion recognition in conversations of several people.", "ramer"};
   app.formatter(std::make_shared<detail::HelpFormat>());
@@ -170,6 +245,31 @@ inline Parsed parse_command_line(int argc, const char* const* argv, const std::v
   detail::add_part(predict, o);
   detail::add_threads(predict, o);
 
+  CLI::App& compare = *app.add_subcommand("compare", "Train several systems on folds and seeds, and compare them");
+  detail::add_experiment(compare, o, names, false);
+  detail::add_comparison(compare, o);
+
+  CLI::App& ablate =
+      *app.add_subcommand("ablate", "The same for a model and variants of it that leave a part out");
+  detail::add_experiment(ablate, o, ablations.empty() ? "none in this program" : list(ablations), true);
+  detail::add_comparison(ablate, o);
+
+  CLI::App& robust =
+      *app.add_subcommand("robust", "Measure systems while more and more of the test data is missing");
+  detail::add_experiment(robust, o, names, false);
+  robust
+      .add_option("--drop", o.drop,
+                  "What goes missing from the test data: [ROLE:]MODALITY=RATES with RATES 0..0.9, 0..0.8:0.2 or 0,0.5,1; "
+                  "MODALITY 'any' means all; ROLE others or target. Repeatable. Default: each modality, and others:any, "
+                  "0..0.9:0.3")
+      ->type_name("SERIES")
+      ->allow_extra_args(false);
+  robust.add_option("--drop-unit", o.drop_unit, "What goes at once: a token (default), or a sample's whole modality")
+      ->type_name("token|sample")
+      ->check(CLI::IsMember({"token", "sample"}));
+  robust.add_option("--metric", o.metric, "Which one tables and plot show; the files have all. Default: micro_f1")
+      ->type_name("NAME");
+
   CLI::App& info = *app.add_subcommand("info", "Tell what a data set or checkpoint holds, or what a recipe can be told");
   info.add_option("file", o.file, "Data set or checkpoint; without it, recipes and settings are listed")->type_name("FILE");
   info.add_option("--recipe", o.recipe, "List every setting of this recipe")->type_name("NAME");
@@ -188,7 +288,7 @@ inline Parsed parse_command_line(int argc, const char* const* argv, const std::v
       ->allow_extra_args(false);
   synth.add_flag("--help-options", o.help_options, "List every setting of the generator with its default");
 
-  for (CLI::App* command : {&train, &evaluate, &predict, &info, &synth})
+  for (CLI::App* command : {&train, &evaluate, &predict, &compare, &ablate, &robust, &info, &synth})
     command->footer("")->set_help_flag("-h,--help", "Print this text");
 
   const auto mistake = [&](const std::string& what) {
@@ -197,14 +297,16 @@ inline Parsed parse_command_line(int argc, const char* const* argv, const std::v
     return Parsed{std::nullopt, 2};
   };
   if (argc < 2) {
-    err << "ramer: a command is needed: train, evaluate, predict, info or synth. See: ramer --help\n";
+    err << "ramer: a command is needed: train, evaluate, predict, compare, ablate, robust, info or synth. See: ramer "
+           "--help\n";
     return {std::nullopt, 2};
   }
   const std::string first = argv[1];
   const auto commands = app.get_subcommands([](const CLI::App*) { return true; });
   if (!first.starts_with('-') &&
       std::none_of(commands.begin(), commands.end(), [&](const CLI::App* c) { return c->get_name() == first; })) {
-    err << "ramer: no command '" << first << "'; there are train, evaluate, predict, info and synth. See: ramer --help\n";
+    err << "ramer: no command '" << first
+        << "'; there are train, evaluate, predict, compare, ablate, robust, info and synth. See: ramer --help\n";
     return {std::nullopt, 2};
   }
   try {
@@ -220,6 +322,9 @@ inline Parsed parse_command_line(int argc, const char* const* argv, const std::v
   o.command = train.parsed()      ? Command::Train
               : evaluate.parsed() ? Command::Evaluate
               : predict.parsed()  ? Command::Predict
+              : compare.parsed()  ? Command::Compare
+              : ablate.parsed()   ? Command::Ablate
+              : robust.parsed()   ? Command::Robust
               : info.parsed()     ? Command::Info
                                   : Command::Synth;
   if ((o.command == Command::Train || o.command == Command::Synth) && o.out.empty() && !o.help_options)

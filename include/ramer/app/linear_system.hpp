@@ -231,7 +231,8 @@ inline Kind linear_kind() {
           detail::describe_model<LinearSettings>,
           detail::resolve_model<LinearSettings>,
           detail::train_linear,
-          detail::load_linear};
+          detail::load_linear,
+          false};
 }
 
 }  // namespace ramer::app

@@ -11,7 +11,7 @@
 
 namespace ramer::app {
 
-enum class Command { Train, Evaluate, Predict, Info, Synth };
+enum class Command { Train, Evaluate, Predict, Compare, Ablate, Robust, Info, Synth };
 
 /// One call of the program. An empty string or optional: not given.
 struct Options {
@@ -28,14 +28,23 @@ struct Options {
   std::string report;  ///< JSON file
   std::string file;    ///< what `info` is asked about
   std::string drop_role = "everyone";
-  std::vector<std::string> set;         ///< key=value
-  std::vector<std::string> drop;        ///< modality or modality=rate
-  std::vector<std::string> modalities;  ///< which a new model sees
+  std::vector<std::string> set;             ///< key=value
+  std::vector<std::string> drop;            ///< modality or modality=rate
+  std::vector<std::string> modalities;      ///< which a new model sees
+  std::vector<std::string> recipes;         ///< rows of a comparison
+  std::vector<std::string> recipe_configs;  ///< NAME=FILE
+  std::vector<std::string> tests{"micro_f1", "mean_auc"};
+  std::string folds = "5";     ///< a number, or "none"
+  std::string threshold_rule;  ///< a number, or "tuned"; empty: as the settings say
+  std::string layout = "paper", metric = "micro_f1";
+  std::string drop_unit = "token";
+  Index seeds = 3;
+  std::optional<Index> resamples;
   std::optional<Index> epochs, batch, samples;
   std::optional<std::uint64_t> seed;
   std::optional<double> threshold;
   int threads = 0;
-  bool resume = false, help_options = false, linear_setting = false, released_metrics = false;
+  bool resume = false, help_options = false, linear_setting = false, released_metrics = false, keep_models = false;
 };
 
 }  // namespace ramer::app

@@ -54,6 +54,7 @@ struct Kind {
   io::Json (*resolve)(const std::vector<io::Json>& changes, const std::vector<std::string>& assignments) = nullptr;
   TrainOutcome (*train)(const TrainJob&) = nullptr;
   std::unique_ptr<System> (*load)(const train::Checkpoint&, int threads) = nullptr;
+  bool seeded = true;  ///< whether the result depends on the seed
 };
 
 /// The kind of that name. @throws ConfigError that lists the names

@@ -27,6 +27,18 @@ class Table {
   void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
 
   void print(std::ostream& out, const std::string& indent = "  ") const { print_from(0, out, indent); }
+  /// As GitHub's Markdown has it.
+  void print_markdown(std::ostream& out) const {
+    for (std::size_t r = 0; r < rows_.size(); ++r) {
+      out << '|';
+      for (const std::string& cell : rows_[r]) out << ' ' << cell << " |";
+      out << '\n';
+      if (r > 0) continue;
+      out << '|';
+      for (std::size_t k = 0; k < rows_[r].size(); ++k) out << (k < left_ ? "---|" : "---:|");
+      out << '\n';
+    }
+  }
   /// Without the header.
   void print_rows(std::ostream& out, const std::string& indent = "  ") const { print_from(1, out, indent); }
 
