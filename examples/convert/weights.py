@@ -169,9 +169,10 @@ class Model:
         if sorted(found) != sorted(self.modalities):
             hint = "" if options.modalities else "; --modalities tells their order"
             raise UserError(f"{path}: encoders of {', '.join(sorted(found))}; expected {', '.join(self.modalities)}{hint}")
-        guess = "carat" if "common_feature_extractor.0.weight" not in state else "ramer-released"
-        if any(n.startswith(("aux_reduce_", "personality_norm.")) or ".target_time." in n for n in state):
-            guess = "ramer"  # names that only this library's own model has
+        # The published modules have poolers that nothing reads; this library's own RAMer has none.
+        guess = "ramer-released" if any(UNREAD.match(n) for n in state) else "ramer"
+        if "common_feature_extractor.0.weight" not in state:
+            guess = "carat"
         self.recipe = options.recipe or guess
         size = lambda name, axis: self.tensor(state, name, 2).shape[axis]  # noqa: E731
         first = self.modalities[0]
@@ -179,7 +180,7 @@ class Model:
         self.latent = size(f"proj_{first}.output.weight", 0)
         self.labels = size(f"{first}_clf_weight", 0)
         self.personality_width = 0
-        if self.recipe == "ramer" and "personality.embeddings.word_embeddings.weight" in state:
+        if f"aux_reduce_{first}.weight" in state:  # otherwise nothing reads a personality encoder
             self.personality_width = size("personality.embeddings.word_embeddings.weight", 1)
         self.marked = any(".target_time." in n for n in state)
         self.widths, self.positions, self.layers = {}, {}, {}
@@ -200,7 +201,8 @@ class Model:
         return state[name]
 
     def unread(self, name):
-        return bool(UNREAD.match(name)) or (self.recipe == "ramer-released" and bool(UNREAD_RELEASED.match(name)))
+        released = self.recipe == "ramer-released" and not self.personality_width
+        return bool(UNREAD.match(name)) or (released and bool(UNREAD_RELEASED.match(name)))
 
 
 def queue_state(model, state, queue, seed):
@@ -295,8 +297,6 @@ def import_weights(options):
         raise UserError("the names of the labels: --data FILE or --labels A,B,... tells them")
     if len(labels) != model.labels:
         raise UserError(f"{options.state}: weights for {model.labels} labels; {len(labels)} are named ({', '.join(labels)})")
-    if has_target and model.recipe != "ramer":
-        has_target = False
     tensors, unread = imported(model, state, options.queue, options.seed)
     threshold = THRESHOLD[model.recipe] if options.threshold is None else options.threshold
     config = {
@@ -305,16 +305,13 @@ def import_weights(options):
             "layers": [model.layers[m] for m in model.modalities],
         },
         "reconstruction": {"latent": model.latent}, "contrast": {"queue": int(tensors["state.queue.ids"].size)},
-        "threshold": threshold,
+        "threshold": threshold, "target_time": "marked" if model.marked else "all", "personality": bool(model.personality_width),
     }  # fmt: skip
     schema = {
         "modalities": [{"name": m, "width": model.widths[m], "positions": model.positions[m]} for m in model.modalities],
         "labels": labels, "has_target": has_target, "personality_width": model.personality_width,
         "personality_positions": model.positions.get("personality", 0),
     }  # fmt: skip
-    if model.recipe == "ramer":
-        config["target_time"] = "marked" if model.marked else "all"
-        config["personality"] = bool(model.personality_width)
     if model.personality_width:
         config["encoder"]["personality_layers"] = model.layers["personality"]
     for path, value in (setting(text) for text in options.set):
@@ -393,6 +390,14 @@ def write_state_dict(path, tensors):
             os.unlink(temporary)
 
 
+def told_by_metadata(about):
+    """What an import of these weights has to be told, as far as the checkpoint says it."""
+    config = json.loads(about.get("config", "{}"))
+    out = [f"--heads {config['encoder']['heads']}"] if "heads" in config.get("encoder", {}) else []
+    threshold = json.loads(about.get("run", "{}")).get("threshold", config.get("threshold"))
+    return " ".join(out + ([f"--threshold {threshold}"] if threshold is not None else []))
+
+
 def export_weights(options):
     tensors, about = ramer_dataset.read(options.model)
     if about.get("format") != "ramer.checkpoint" or about.get("version") != "1":
@@ -439,6 +444,7 @@ def export_weights(options):
         out = {name: out[name] for name in model_file if name in out} | out
     write_state_dict(options.out, out)
     print(f"{options.out}: recipe {recipe}, {len(out)} tensors")
+    print(f"no tensor tells: --recipe {recipe} --modalities {','.join(model.modalities)} {told_by_metadata(about)}")
     if added:
         print(f"taken from {options.like}: {', '.join(added)}")
     return 0

@@ -263,6 +263,31 @@ class Scores(Base):
         self.assertGreater(sum(seen.values()), 0)
 
 
+    def test_a_trained_model_goes_and_comes_back(self):
+        executable = program()
+        if executable is None:
+            print("[skipped] a trained model and back: the program is not built")
+            self.skipTest("the program is not built")
+        run = lambda *a: subprocess.run([executable, *a], capture_output=True, text=True, check=True).stdout  # noqa: E731
+        run("synth", "--samples", "24", "--out", self.path("data.safetensors"))
+        known = run("info")
+        for recipe in weights.RECIPES:
+            if recipe not in known.replace(",", " ").split():
+                print(f"[skipped] recipe {recipe} is not in the program")
+                continue
+            folder = self.path(recipe)
+            data = ["--data", self.path("data.safetensors")]
+            run("train", *data, "--out", folder, "--recipe", recipe, "--epochs", "1", "--batch", "8", "--set", "model.encoder.hidden=16")
+            trained, scores = os.path.join(folder, "model.safetensors"), []
+            told = self.run_script("export", trained, "--out", self.path("weights.pt")).split("no tensor tells: ")[1].split()
+            self.run_script("import", self.path("weights.pt"), *data, *told, "--out", self.path("again.safetensors"))
+            for model in (trained, self.path("again.safetensors")):
+                run("predict", "--model", model, *data, "--split", "all", "--out", self.path("scores.safetensors"))
+                scores.append(read_scores(self.path("scores.safetensors"))[0])
+            for name in ("scores", "predicted"):
+                np.testing.assert_array_equal(np.array(scores[0][name]), np.array(scores[1][name]), recipe)
+
+
 def read_scores(path):
     return ramer_dataset.read(path)
 
