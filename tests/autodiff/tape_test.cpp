@@ -1,14 +1,14 @@
 #include "ramer/autodiff/tape.hpp"
 
 #include <array>
-#include <atomic>
-#include <cstdlib>
-#include <new>
 
 #include "autodiff/support.hpp"
+#include "heap_counter.hpp"
 #include "ramer/autodiff/ops/attention.hpp"
 #include "ramer/autodiff/ops/contrastive.hpp"
+#include "ramer/autodiff/ops/distance.hpp"
 #include "ramer/autodiff/ops/elementwise.hpp"
+#include "ramer/autodiff/ops/gram.hpp"
 #include "ramer/autodiff/ops/linear.hpp"
 #include "ramer/autodiff/ops/distance.hpp"
 #include "ramer/autodiff/ops/gram.hpp"
@@ -16,39 +16,6 @@
 #include "ramer/autodiff/ops/norm.hpp"
 #include "ramer/autodiff/ops/rows.hpp"
 #include "ramer/autodiff/ops/scores.hpp"
-
-// Every request of this program to the heap through operator new is counted. Not inlined: g++ would see new paired with
-// free.
-namespace {
-
-std::atomic<long> heap_requests{0};
-
-void* counted(std::size_t bytes, std::size_t alignment) {
-  heap_requests.fetch_add(1, std::memory_order_relaxed);
-  bytes = (std::max<std::size_t>(bytes, 1) + alignment - 1) / alignment * alignment;
-  void* p = std::aligned_alloc(alignment, bytes);
-  if (!p) throw std::bad_alloc{};
-  return p;
-}
-
-}  // namespace
-
-[[gnu::noinline]] void* operator new(std::size_t bytes) { return counted(bytes, alignof(std::max_align_t)); }
-[[gnu::noinline]] void* operator new[](std::size_t bytes) { return counted(bytes, alignof(std::max_align_t)); }
-[[gnu::noinline]] void* operator new(std::size_t bytes, std::align_val_t alignment) {
-  return counted(bytes, static_cast<std::size_t>(alignment));
-}
-[[gnu::noinline]] void* operator new[](std::size_t bytes, std::align_val_t alignment) {
-  return counted(bytes, static_cast<std::size_t>(alignment));
-}
-[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete[](void* p) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete[](void* p, std::align_val_t) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
 
 using namespace ramer;
 using namespace ramer::autodiff;
@@ -304,9 +271,9 @@ TEST_CASE_TEMPLATE("tape: from the second time on, a step with every op asks the
   const auto gradients = step.gradients;
   const std::size_t bytes = workspace.bytes();
   for (int again = 0; again < 3; ++again) {
-    const long before = heap_requests.load();
+    const HeapCounter heap;
     const auto repeated = step.run(backend, workspace);
-    const long made = heap_requests.load() - before;
+    const long made = heap.requests();
     // The reference is plain on purpose: its attention and its layer norm keep a row in a std::vector.
     if constexpr (!std::is_same_v<B, backend::Reference>) CHECK(made == 0);
     CHECK(made <= 40);
@@ -324,7 +291,7 @@ TEST_CASE("tape: from the second time on, a step of ops without rows of scratch 
   Values gradient(900);
   long made = -1;
   for (int step = 0; step < 2; ++step) {
-    const long before = heap_requests.load();
+    const HeapCounter heap;
     Slot<double> slot{gradient.data(), 900, false, true};
     Tape<backend::Reference, double> t(backend, workspace, true);
     const Var<double, 2> weight(w.data(), Shape{Index{30}, Index{30}}, &slot);
@@ -334,7 +301,7 @@ TEST_CASE("tape: from the second time on, a step of ops without rows of scratch 
     const Tape<backend::Reference, double>::Seed seeds[]{{squared_error(t, h, h.detached(), one.data()), 1.0},
                                                          {cross_entropy(t, h, 2, one.data(), 1), 1.0}};
     t.reverse(seeds);
-    made = heap_requests.load() - before;
+    made = heap.requests();
     if (step == 0) CHECK(made > 0);
   }
   CHECK(made == 0);

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <cstring>
+#include <stdexcept>
 #include <thread>
 
 #include "backend/problems.hpp"
@@ -60,6 +61,31 @@ TEST_CASE_TEMPLATE("host threads that share a backend do not disturb each other"
     }
     for (std::thread& host : hosts) host.join();
     for (int w : wrong) CHECK(w == 0);
+  }
+}
+
+/// Writes the numbers up to `fails`, where it throws.
+struct Throws {
+  Index fails;
+  double* y;
+  void operator()(Index i) const {
+    if (i == fails) throw std::runtime_error("element " + std::to_string(i));
+    y[i] = static_cast<double>(i);
+  }
+};
+
+TEST_CASE("what a functor throws reaches the caller, and the backend works on") {
+  for (int threads : {1, 2}) {
+    CAPTURE(threads);
+    backend::Cpu b(threads);
+    std::vector<double> y(100000);
+    for (const Index fails : {Index{0}, Index{50001}, Index{99999}}) {
+      CHECK_THROWS_WITH_AS(b.map(static_cast<Index>(y.size()), Throws{fails, y.data()}),
+                           ("element " + std::to_string(fails)).c_str(), std::runtime_error);
+      std::fill(y.begin(), y.end(), -1.0);
+      b.map(static_cast<Index>(y.size()), Throws{-1, y.data()});
+      for (std::size_t i = 0; i < y.size(); ++i) REQUIRE(y[i] == static_cast<double>(i));
+    }
   }
 }
 

@@ -2,33 +2,13 @@
 
 #include <doctest/doctest.h>
 
-#include <atomic>
-#include <cstdlib>
-#include <new>
-
+#include "heap_counter.hpp"
 #include "ramer/data/dataset_arrays.hpp"
 #include "sample_data.hpp"
 
 using namespace ramer;
 using namespace ramer::data;
 using ramer::testing::small_arrays;
-
-namespace {
-std::atomic<long> allocations{0};
-}
-
-// Counts every ordinary allocation of the test program. Not inlined: g++ 12 would warn of new paired with free.
-[[gnu::noinline]] void* operator new(std::size_t n) {
-  ++allocations;
-  if (void* p = std::malloc(n ? n : 1)) return p;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void* operator new(std::size_t n, const std::nothrow_t&) noexcept {
-  ++allocations;
-  return std::malloc(n ? n : 1);
-}
-[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 
 namespace {
 
@@ -300,13 +280,13 @@ TEST_CASE("once warm, building allocates nothing") {
     BatchBuilder builder(d, {.view = view, .modalities = {}, .labels = {}});
     Batch batch;
     const Ints large{0, 1, 0, 1, 0, 1}, small{1, 0};
-    const long start = allocations;
+    const test::HeapCounter first;
     builder.build(large, batch);
-    CHECK(allocations > start);  // the counter counts
-    const long warm = allocations;
+    CHECK(first.requests() > 0);  // the counter counts
+    const test::HeapCounter warm;
     builder.build(small, batch);
     builder.build(large, batch);
-    const long now = allocations;
-    CHECK(now == warm);
+    const long made = warm.requests();
+    CHECK(made == 0);
   }
 }

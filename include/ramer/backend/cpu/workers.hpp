@@ -62,6 +62,7 @@ class Buffer {
     bytes_ = bytes;
   }
   void* data() const { return data_; }
+  std::size_t bytes() const { return bytes_; }
 
  private:
   void release() {
@@ -116,8 +117,9 @@ class Workers {
   /// Scratch of one running kernel: one shared block and one block for each slot.
   class Lease {
    public:
+    /// @throws std::bad_alloc; the set is then given back all the same
     Lease(Workers& workers, std::unique_ptr<Set> set, std::size_t shared_bytes, std::size_t slot_bytes)
-        : workers_(&workers), set_(std::move(set)) {
+        : Lease(workers, std::move(set)) {
       set_->shared.reserve(shared_bytes);
       for (Buffer& slot : set_->slots) slot.reserve(slot_bytes);
     }
@@ -128,6 +130,7 @@ class Workers {
     void* slot(int i) const { return set_->slots[static_cast<std::size_t>(i)].data(); }
 
    private:
+    Lease(Workers& workers, std::unique_ptr<Set> set) : workers_(&workers), set_(std::move(set)) {}
     Workers* workers_;
     std::unique_ptr<Set> set_;
   };
@@ -137,10 +140,8 @@ class Workers {
     {
       const std::lock_guard lock(mutex_);
       // A new set starts as large as any has been, so that a kernel finds every set warmed up.
-      most_shared_ = std::max(most_shared_, shared_bytes);
-      most_slot_ = std::max(most_slot_, slot_bytes);
-      shared_bytes = most_shared_;
-      slot_bytes = most_slot_;
+      shared_bytes = std::max(most_shared_, shared_bytes);
+      slot_bytes = std::max(most_slot_, slot_bytes);
       if (free_.empty()) {
         free_.reserve(++sets_);
       } else {
@@ -157,6 +158,7 @@ class Workers {
 
   /// f(block, slot) for every block; blocks run in any order, slot names the scratch block of the thread that runs it.
   /// Where another host thread has the arena, this one does its work alone: the bits are the same, and neither waits.
+  /// What f throws reaches the caller once no block runs any more; some blocks may then not have run.
   template <class F>
   void run(Index blocks, const F& f) {
     if (!arena_ || blocks <= 1 || busy_.test_and_set(std::memory_order_acquire)) {
@@ -180,6 +182,9 @@ class Workers {
  private:
   void give_back(std::unique_ptr<Set> set) {
     const std::lock_guard lock(mutex_);
+    // Only what could be had counts: a request that failed must not be repeated by every later kernel.
+    most_shared_ = std::max(most_shared_, set->shared.bytes());
+    most_slot_ = std::max(most_slot_, set->slots.back().bytes());
     free_.push_back(std::move(set));
   }
 
