@@ -69,3 +69,17 @@ TEST_CASE_TEMPLATE("frobenius_error of a sample that is met exactly has gradient
   CHECK(max_difference(r.gradient, {0, 0, 0.6, 0.8}) < 1e-15);
   CHECK_THROWS_AS(frobenius_error(r.tape, Var<double, 2>(other, shape), Var<double, 2>(other, Shape<2>{{1, 4}}), w), ShapeError);
 }
+
+TEST_CASE_TEMPLATE("a sample of weight 0 does not count, whatever is in it", B, RAMER_TEST_BACKENDS) {
+  const double w[]{0, 2}, zeros[]{0, 0, 0, 0};
+  const Shape<2> shape{{2, 2}};
+  const auto of = [&](auto loss_of, double want, const Values& gradient) {
+    Recorder<B> r({1, std::numeric_limits<double>::quiet_NaN(), 3, 4});
+    const auto loss = loss_of(r.tape, r.leaf(shape), Var<double, 2>(zeros, shape));
+    CHECK(loss.data()[0] == want);
+    r.reverse(loss, {10});
+    CHECK(max_difference(r.gradient, gradient) < 1e-15);
+  };
+  of([&](auto& t, auto a, auto b) { return squared_error(t, a, b, w); }, 25, {0, 0, 60, 80});
+  of([&](auto& t, auto a, auto b) { return frobenius_error(t, a, b, w); }, 10, {0, 0, 12, 16});
+}

@@ -135,7 +135,7 @@ TEST_CASE("gradient_reversal of a constant, or on a tape that does not record, i
 }
 
 TEST_CASE_TEMPLATE("dropout", B, RAMER_TEST_BACKENDS) {
-  for (const auto& extents : {std::array<Index, 2>{0, 3}, {3, 0}, {1, 1}, {1, 9}, {5, 4}, {40, 17}}) {
+  for (const auto& extents : {std::array<Index, 2>{0, 3}, {3, 0}, {1, 1}, {1, 9}, {5, 4}, {40, 17}, {3, 128}, {2, 130}, {1, 300}}) {
     const Index rows = extents[0], cols = extents[1];
     for (const bool keyed : {false, true}) {
       const Index n = rows * cols;

@@ -15,7 +15,8 @@ GatherPlan plan_of(std::vector<std::int32_t> index, Index sources) {
 }
 
 const std::vector<std::array<Index, 3>> kCases{{0, 0, 3}, {0, 4, 3}, {4, 0, 2},  {3, 2, 0},
-                                               {1, 1, 1}, {2, 5, 3}, {17, 4, 2}, {30, 11, 9}};
+                                               {1, 1, 1}, {2, 5, 3}, {17, 4, 2}, {30, 11, 9},
+                                               {6, 3, 16}, {5, 2, 17}, {7, 2, 40}};
 
 }  // namespace
 
@@ -206,6 +207,15 @@ TEST_CASE_TEMPLATE("normalize_rows of a row below the floor is linear", B, RAMER
   CHECK(y.data()[3] == doctest::Approx(-0.04));
   r.reverse(y, {1, 2, 1, 2, 1, 2});
   CHECK(max_difference(r.gradient, {1e12, 2e12, 1e12, 2e12, (1 - 0.6 * 2.2) / 5, (2 - 0.8 * 2.2) / 5}) < 1e-12);
+}
+
+TEST_CASE_TEMPLATE("normalize_rows: not-a-number takes its row and no other", B, RAMER_TEST_BACKENDS) {
+  Recorder<B> r({std::numeric_limits<double>::quiet_NaN(), 4, 3, 4});
+  const auto y = normalize_rows(r.tape, r.leaf(Shape{Index{2}, Index{2}}));
+  CHECK(std::isnan(y.data()[0]));
+  CHECK(std::isnan(y.data()[1]));
+  CHECK(y.data()[2] == doctest::Approx(0.6));
+  CHECK(y.data()[3] == doctest::Approx(0.8));
 }
 
 TEST_CASE_TEMPLATE("normalize_rows in float: rows below the floor, above it, and of zeros", B, RAMER_TEST_BACKENDS) {

@@ -92,6 +92,21 @@ TEST_CASE_TEMPLATE("max_over: ties go to the first, also when one Var is given t
   CHECK(r.gradient == Values{10, 0, 30});
 }
 
+TEST_CASE_TEMPLATE("max_over: not-a-number wins, and what is absent is not looked at", B, RAMER_TEST_BACKENDS) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  Recorder<B> r({1});
+  const Values a{1, nan, 1, 2, nan}, b{nan, 1, 2, nan, 7};
+  const Shape<2> shape{{5, 1}};
+  const std::uint8_t present[]{1, 1, 1, 1, 0, 0, 1, 0, 0, 1};
+  const Var<double, 2> xs[]{constant(a, shape), constant(b, shape)};
+  const auto y = max_over(r.tape, std::span<const Var<double, 2>>(xs), present);
+  CHECK(std::isnan(y.data()[0]));
+  CHECK(std::isnan(y.data()[1]));
+  CHECK(y.data()[2] == 2);
+  CHECK(y.data()[3] == 2);
+  CHECK(y.data()[4] == 7);
+}
+
 TEST_CASE("max_over names what does not fit") {
   Recorder<backend::Reference> r({1, 2});
   const Var<double, 2> xs[]{r.leaf(Shape{Index{1}, Index{2}}), r.leaf(Shape{Index{2}, Index{1}})};

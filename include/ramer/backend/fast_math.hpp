@@ -78,7 +78,7 @@ struct Normal {
   T bell, cdf;
 };
 
-/// Phi to 1e-7 (lower tail: 1e-6 relative) in float, to rounding in double.
+/// Phi to 2e-7 (lower tail: 1e-6 relative) in float, to rounding in double.
 template <class T>
 RAMER_HD inline Normal<T> fast_normal(T u) {
   if constexpr (std::is_same_v<T, float>) {
@@ -139,6 +139,45 @@ RAMER_HD inline T fast_activation_slope(T u, T y) {
     return multiply_add(u * T(0.39894228040143267794), normal.bell, normal.cdf);
   }
   return activation_slope(Act, u, y);
+}
+
+/// factor[4 q + i] = plan.factor(row, 4 (first + q) + i) for q < Quads, bit for bit: `Quads` Philox counters at once.
+template <Index Quads, class T>
+RAMER_HD inline void fast_dropout(const DropoutPlan& plan, std::uint64_t row, std::uint32_t first, T (&factor)[4 * Quads]) {
+  std::uint32_t word[4][Quads];
+  for (Index q = 0; q < Quads; ++q) {
+    word[0][q] = first + static_cast<std::uint32_t>(q);
+    word[1][q] = static_cast<std::uint32_t>(row);
+    word[2][q] = static_cast<std::uint32_t>(row >> 32);
+    word[3][q] = plan.stream.step;
+  }
+  std::uint32_t k0 = plan.stream.key0, k1 = plan.stream.key1;
+  for (int round = 0; round < 10; ++round, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
+    for (Index q = 0; q < Quads; ++q) {
+      const std::uint64_t p0 = static_cast<std::uint64_t>(word[0][q]) * 0xD2511F53u;
+      const std::uint64_t p1 = static_cast<std::uint64_t>(word[2][q]) * 0xCD9E8D57u;
+      word[0][q] = static_cast<std::uint32_t>(p1 >> 32) ^ word[1][q] ^ k0;
+      word[1][q] = static_cast<std::uint32_t>(p1);
+      word[2][q] = static_cast<std::uint32_t>(p0 >> 32) ^ word[3][q] ^ k1;
+      word[3][q] = static_cast<std::uint32_t>(p0);
+    }
+  }
+  const float rate = static_cast<float>(plan.rate);
+  const T kept = static_cast<T>(1.0 / (1.0 - plan.rate));
+  for (Index q = 0; q < Quads; ++q)
+    for (Index i = 0; i < 4; ++i) factor[4 * q + i] = uniform01(word[i][q]) >= rate ? kept : T(0);
+}
+
+/// f(integral_constant<Activation, act>): a branch once for a whole loop, and not in it.
+template <class F>
+void with_activation(Activation act, const F& f) {
+  switch (act) {
+    case Activation::None: return f(std::integral_constant<Activation, Activation::None>{});
+    case Activation::Relu: return f(std::integral_constant<Activation, Activation::Relu>{});
+    case Activation::Tanh: return f(std::integral_constant<Activation, Activation::Tanh>{});
+    case Activation::Gelu: return f(std::integral_constant<Activation, Activation::Gelu>{});
+    case Activation::Sigmoid: return f(std::integral_constant<Activation, Activation::Sigmoid>{});
+  }
 }
 
 }  // namespace ramer::backend

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ramer/autodiff/tape.hpp"
+#include "ramer/backend/fast_math.hpp"
 
 namespace ramer::autodiff {
 
@@ -27,29 +28,33 @@ struct ScaleForward {
   T* y;
   RAMER_HD void operator()(Index i) const { y[i] = factor * x[i]; }
 };
-template <class T>
+template <backend::Activation Act, class T>
 struct ActivationForward {
   const T* x;
-  backend::Activation act;
   T* y;
-  RAMER_HD void operator()(Index i) const { y[i] = backend::activate(act, x[i]); }
+  RAMER_HD void operator()(Index i) const { y[i] = backend::fast_activate<Act>(x[i]); }
 };
-template <class T>
-struct ActivationReverse {
+template <backend::Activation Act, class T>
+struct ActivationReverse {  // dx += dy * act'(x); x is read only where the kind needs it
   const T *dy, *x, *y;
-  backend::Activation act;
   backend::Target<T> dx;
-  RAMER_HD void operator()(Index i) const { dx.put(i, dy[i] * backend::activation_slope(act, x[i], y[i])); }
+  RAMER_HD void operator()(Index i) const {
+    const T u = backend::needs_preactivation(Act) ? x[i] : T(0);
+    dx.put(i, dy[i] * backend::fast_activation_slope<Act>(u, y[i]));
+  }
 };
 template <class T>
-struct DropoutForward {
+struct DropoutForward {  // kBlock columns at a time: their draws are made side by side
+  static constexpr Index kBlock = 128;  // fewer, and g++ unrolls the loops instead of vectorizing them
   const T* x;
   Index cols;
   backend::DropoutPlan plan;
   backend::Target<T> y;
-  RAMER_HD void operator()(Index r, Index c) const {
-    const Index i = r * cols + c;
-    y.put(i, x[i] * static_cast<T>(plan.factor(plan.key(r), static_cast<std::uint32_t>(c))));
+  RAMER_HD void operator()(Index r, Index block) const {
+    const Index first = block * kBlock, n = cols - first < kBlock ? cols - first : kBlock;
+    T factor[kBlock];
+    backend::fast_dropout<kBlock / 4>(plan, plan.key(r), static_cast<std::uint32_t>(first / 4), factor);
+    for (Index c = 0; c < n; ++c) y.put(r * cols + first + c, x[r * cols + first + c] * factor[c]);
   }
 };
 
@@ -90,10 +95,13 @@ template <class Tp, class T, int R>
 Var<T, R> activation(Tp& tape, Var<T, R> x, backend::Activation act) {
   auto [y, out] = tape.output(x.shape(), x);
   const Index n = y.size();
-  tape.backend().map(n, detail::ActivationForward<T>{x.data(), act, out});
   const T* value = out;
-  tape.record(y, [=](Tp& t, const T* dy) {
-    t.backend().map(n, detail::ActivationReverse<T>{dy, x.data(), value, act, t.target(x)});
+  backend::with_activation(act, [&](auto kind) {
+    constexpr backend::Activation kAct = kind();
+    tape.backend().map(n, detail::ActivationForward<kAct, T>{x.data(), out});
+    tape.record(y, [=](Tp& t, const T* dy) {
+      t.backend().map(n, detail::ActivationReverse<kAct, T>{dy, x.data(), value, t.target(x)});
+    });
   });
   return y;
 }
@@ -114,9 +122,10 @@ Var<T, R> dropout(Tp& tape, Var<T, R> x, const backend::DropoutPlan& plan) {
   if (!plan.active()) return x;
   auto [y, out] = tape.output(x.shape(), x);
   const Index cols = R > 0 ? x.extent(R - 1) : 1, rows = cols ? x.size() / cols : 0;
-  tape.backend().map_2d(rows, cols, detail::DropoutForward<T>{x.data(), cols, plan, {out, false}});
+  const Index blocks = (cols + detail::DropoutForward<T>::kBlock - 1) / detail::DropoutForward<T>::kBlock;
+  tape.backend().map_2d(rows, blocks, detail::DropoutForward<T>{x.data(), cols, plan, {out, false}});
   tape.record(y, [=](Tp& t, const T* dy) {
-    t.backend().map_2d(rows, cols, detail::DropoutForward<T>{dy, cols, plan, t.target(x)});
+    t.backend().map_2d(rows, blocks, detail::DropoutForward<T>{dy, cols, plan, t.target(x)});
   });
   return y;
 }

@@ -3,29 +3,21 @@
 
 #include <span>
 
-#include "ramer/autodiff/tape.hpp"
+#include "ramer/autodiff/ops/elementwise.hpp"
 
 namespace ramer::autodiff {
 
 namespace detail {
 
-template <class T>
-struct SlopeTimes {  // du = dy * act'(u)
-  const T *dy, *u, *y;
-  backend::Activation act;
-  T* du;
-  RAMER_HD void operator()(Index i) const { du[i] = dy[i] * backend::activation_slope(act, u ? u[i] : T(0), y[i]); }
-};
-template <class T>
+template <backend::Activation Act, class T>
 struct BiasActivation {  // u = y + b, y = act(u)
   const T* b;
-  backend::Activation act;
   T *pre, *y;
   Index cols;
   RAMER_HD void operator()(Index r, Index c) const {
     const T u = y[r * cols + c] + (b ? b[c] : T(0));
     if (pre) pre[r * cols + c] = u;
-    y[r * cols + c] = backend::activate(act, u);
+    y[r * cols + c] = backend::fast_activate<Act>(u);
   }
 };
 template <class T>
@@ -70,7 +62,9 @@ Var<T, 2> linear(Tp& tape, std::span<const Var<T, 2>> xs, Var<T, 2> w, Var<T, 1>
   }
   // The epilogue needs the whole sum: with several inputs it is a pass of its own after the last product.
   if (!fused && (bias || act != backend::Activation::None)) {
-    tape.backend().map_2d(rows, outputs, detail::BiasActivation<T>{bias, act, pre, out, outputs});
+    backend::with_activation(act, [&](auto kind) {
+      tape.backend().map_2d(rows, outputs, detail::BiasActivation<kind(), T>{bias, pre, out, outputs});
+    });
   }
   if (!y.tracked()) return y;
 
@@ -85,7 +79,9 @@ Var<T, 2> linear(Tp& tape, std::span<const Var<T, 2>> xs, Var<T, 2> w, Var<T, 1>
     T* scratch = nullptr;
     if (act != backend::Activation::None) {
       scratch = t.scratch(n);
-      t.backend().map(n, detail::SlopeTimes<T>{dy, pre, value, act, scratch});
+      backend::with_activation(act, [&](auto kind) {
+        t.backend().map(n, detail::ActivationReverse<kind(), T>{dy, pre, value, {scratch, false}});
+      });
       du = scratch;
     }
     if (auto db = t.target(b)) t.backend().reduce_columns(rows, outputs, detail::Element<T>{du, outputs}, db);

@@ -23,15 +23,29 @@ struct GatherForward {
   }
 };
 template <class T>
-struct ScatterAdd {
+struct ScatterAdd {  // kBlock columns at a time: whole cache lines of dy
+  static constexpr Index kBlock = 16;
   const T* dy;
   GatherView plan;
   Index cols;
   backend::Target<T> dx;
-  RAMER_HD void operator()(Index r, Index c) const {
-    T total = 0;
-    for (std::int32_t i = plan.offsets[r]; i < plan.offsets[r + 1]; ++i) total += dy[plan.places[i] * cols + c];
-    dx.put(r * cols + c, total);
+  RAMER_HD void operator()(Index r, Index block) const {
+    const Index first = block * kBlock, n = cols - first < kBlock ? cols - first : kBlock;
+    T total[kBlock]{};
+    for (std::int32_t i = plan.offsets[r]; i < plan.offsets[r + 1]; ++i) {
+      const T* row = dy + plan.places[i] * cols + first;
+      if (n == kBlock) {
+        for (Index c = 0; c < kBlock; ++c) total[c] += row[c];
+      } else {
+        for (Index c = 0; c < n; ++c) total[c] += row[c];
+      }
+    }
+    for (Index c = 0; c < n; ++c) dx.put(r * cols + first + c, total[c]);
+  }
+  /// Runs it for all rows of `dx`.
+  template <class Backend>
+  void run(Backend& backend) const {
+    backend.map_2d(plan.sources, (cols + kBlock - 1) / kBlock, *this);
   }
 };
 template <class T>
@@ -61,7 +75,7 @@ struct PutInverseNorm {
   T* inverse;
   RAMER_HD void operator()(Index r, T squares) const {
     const T norm = std::sqrt(squares);
-    inverse[r] = T(1) / (norm > T(1e-12) ? norm : T(1e-12));
+    inverse[r] = T(1) / (norm < T(1e-12) ? T(1e-12) : norm);  // not-a-number stays
   }
 };
 template <class T>
@@ -104,9 +118,7 @@ Var<T, 2> gather_rows(Tp& tape, Var<T, 2> x, GatherView plan) {
   const Index cols = x.extent(1);
   auto [y, out] = tape.output(Shape{plan.size, cols}, x);
   tape.backend().map_2d(plan.size, cols, detail::GatherForward<T>{x.data(), plan.index, cols, nullptr, out});
-  tape.record(y, [=](Tp& t, const T* dy) {
-    t.backend().map_2d(plan.sources, cols, detail::ScatterAdd<T>{dy, plan, cols, t.target(x)});
-  });
+  tape.record(y, [=](Tp& t, const T* dy) { detail::ScatterAdd<T>{dy, plan, cols, t.target(x)}.run(t.backend()); });
   return y;
 }
 
@@ -119,7 +131,7 @@ Var<T, 2> add_embedding(Tp& tape, Var<T, 2> x, Var<T, 2> table, GatherView plan)
   auto [y, out] = tape.output(x.shape(), x, table);
   tape.backend().map_2d(plan.size, cols, detail::GatherForward<T>{table.data(), plan.index, cols, x.data(), out});
   tape.record(y, [=](Tp& t, const T* dy) {
-    if (auto d = t.target(table)) t.backend().map_2d(plan.sources, cols, detail::ScatterAdd<T>{dy, plan, cols, d});
+    if (auto d = t.target(table)) detail::ScatterAdd<T>{dy, plan, cols, d}.run(t.backend());
     if (auto d = t.target(x)) t.backend().map_2d(plan.size, cols, detail::CopyBlock<T>{dy, cols, 0, d, cols, 0});
   });
   return y;

@@ -28,34 +28,22 @@ struct LabelDotInput {  // dx[r, d] += dy[r] w[r % C, d]
   RAMER_HD void operator()(Index r, Index d) const { dx.put(r * width + d, dy[r] * w[(r % labels) * width + d]); }
 };
 template <class T>
-struct LabelDotWeight {  // dw[c, d] += sum_b dy[b, c] x[b, c, d]
-  const T *dy, *x;
-  Index batch, labels, width;
-  backend::Target<T> dw;
-  RAMER_HD void operator()(Index c, Index d) const {
-    T total = 0;
-    for (Index b = 0; b < batch; ++b) total += dy[b * labels + c] * x[(b * labels + c) * width + d];
-    dw.put(c * width + d, total);
-  }
-};
-template <class T>
-struct MaxForward {
-  const Var<T, 2>* xs;
+struct MaxStep {  // input `which` against the best of those before it
+  const T* x;
+  std::int32_t which;
   Index count, labels;
   const std::uint8_t* present;
   T* y;
   std::int32_t* winner;
-  RAMER_HD void operator()(Index i) const {
-    const std::uint8_t* row = present ? present + i / labels * count : nullptr;
+  RAMER_HD void operator()(Index r, Index c) const {
+    const std::uint8_t* row = present ? present + r * count : nullptr;
     bool any = false;
     for (Index m = 0; m < count && row; ++m) any = any || row[m];
-    std::int32_t best = -1;
-    for (Index m = 0; m < count; ++m) {
-      if (any && !row[m]) continue;
-      if (best < 0 || xs[m].data()[i] > xs[best].data()[i]) best = static_cast<std::int32_t>(m);
-    }
-    winner[i] = best;
-    y[i] = xs[best].data()[i];
+    const Index i = r * labels + c;
+    const std::int32_t best = which == 0 ? -1 : winner[i];
+    const bool takes = (!any || row[which]) && (best < 0 || x[i] > y[i] || x[i] != x[i]);  // not-a-number wins
+    if (takes) y[i] = x[i];
+    winner[i] = takes ? which : best;
   }
 };
 template <class T>
@@ -114,8 +102,11 @@ Var<T, 2> label_dot(Tp& tape, Var<T, 3> x, Var<T, 2> w) {
   tape.backend().reduce_rows(rows, width, detail::LabelDotTerm<T>{x.data(), w.data(), labels, width}, detail::PutScore<T>{out});
   tape.record(y, [=](Tp& t, const T* dy) {
     if (auto d = t.target(x)) t.backend().map_2d(rows, width, detail::LabelDotInput<T>{dy, w.data(), labels, width, d});
-    if (auto d = t.target(w)) {
-      t.backend().map_2d(labels, width, detail::LabelDotWeight<T>{dy, x.data(), batch, labels, width, d});
+    if (auto d = t.target(w)) {  // dW[c] (1, D) = dy[:, c]^T x[:, c]
+      using backend::Transpose;
+      t.backend().gemm_batched(backend::Gemm<T>{Transpose::Yes, Transpose::No, 1, width, batch, T(1), dy, labels, x.data(),
+                                                labels * width, d, width, {}},
+                               labels, 1, width, width);
     }
   });
   return y;
@@ -135,9 +126,12 @@ Var<T, 2> max_over(Tp& tape, std::span<const Var<T, 2>> xs, const std::uint8_t* 
     kept[k] = xs[k];
   }
   auto [y, out] = tape.output_if(tracked, xs[0].shape());
-  const Index n = y.size(), labels = xs[0].extent(1);
+  const Index n = y.size(), batch = xs[0].extent(0), labels = xs[0].extent(1), count = static_cast<Index>(xs.size());
   auto* winner = tape.template keep<std::int32_t>(n);
-  tape.backend().map(n, detail::MaxForward<T>{kept.data(), static_cast<Index>(xs.size()), labels, present, out, winner});
+  for (std::size_t k = 0; k < xs.size(); ++k) {
+    tape.backend().map_2d(batch, labels, detail::MaxStep<T>{xs[k].data(), static_cast<std::int32_t>(k), count, labels, present, out,
+                                                            winner});
+  }
   if (winner_out) *winner_out = winner;
   tape.record(y, [=](Tp& t, const T* dy) {
     for (std::size_t k = 0; k < kept.size(); ++k) {

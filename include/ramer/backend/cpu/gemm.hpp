@@ -193,22 +193,7 @@ void finish_rows(const Epilogue<T>& e, Index row, Index rows, Index col, Index c
       for (Index j = 0; j < cols; ++j) y[j] += bias[j];
     }
     if (e.preactivation) std::copy_n(y, cols, e.preactivation + i * e.preactivation_stride + col);
-    switch (e.activation) {
-      case Activation::None:
-        break;
-      case Activation::Relu:
-        activate_row<Activation::Relu>(y, cols);
-        break;
-      case Activation::Tanh:
-        activate_row<Activation::Tanh>(y, cols);
-        break;
-      case Activation::Gelu:
-        activate_row<Activation::Gelu>(y, cols);
-        break;
-      case Activation::Sigmoid:
-        activate_row<Activation::Sigmoid>(y, cols);
-        break;
-    }
+    with_activation(e.activation, [y, cols](auto act) { activate_row<act()>(y, cols); });
   }
 }
 

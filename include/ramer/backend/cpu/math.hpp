@@ -40,7 +40,7 @@ inline A sum_of(Index begin, Index end, const F& f) {
     for (; i < end; ++i) lane[0] += static_cast<A>(f(i));
     return lane[0];
   }
-  for (Index l = 0; i < end; ++i, ++l) lane[l] += static_cast<A>(f(i));
+  for (Index l = 0; l < end - i; ++l) lane[l] += static_cast<A>(f(i + l));
   return sum_lanes(lane);
 }
 
