@@ -10,8 +10,6 @@
 #include "ramer/autodiff/ops/elementwise.hpp"
 #include "ramer/autodiff/ops/gram.hpp"
 #include "ramer/autodiff/ops/linear.hpp"
-#include "ramer/autodiff/ops/distance.hpp"
-#include "ramer/autodiff/ops/gram.hpp"
 #include "ramer/autodiff/ops/loss.hpp"
 #include "ramer/autodiff/ops/norm.hpp"
 #include "ramer/autodiff/ops/rows.hpp"

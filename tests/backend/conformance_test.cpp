@@ -7,6 +7,7 @@
 namespace {
 
 using namespace ramer;
+using backend::Transpose;
 
 // A backend on trial. A further one is a further struct in the list below.
 template <class Number>
@@ -131,6 +132,81 @@ TEST_CASE_TEMPLATE("not-a-number reaches the result", S, RAMER_BACKENDS) {
   c.loss = q.output(1, false, rng).data;
   b.contrastive(c);
   CHECK(std::isnan(q.outputs()[4][0]));
+
+  using backend::Activation;
+  for (const auto act : {Activation::None, Activation::Relu, Activation::Tanh, Activation::Gelu, Activation::Sigmoid}) {
+    CAPTURE(static_cast<int>(act));
+    test::Problem<T, typename S::Backend> r(b);
+    backend::Gemm<T> g;
+    g.m = 10, g.n = 40, g.k = 4, g.trans_b = Transpose::Yes;
+    g.a = r.input(std::vector<T>(10 * 4, T(-0.5))), g.lda = 4;
+    g.b = r.input(x), g.ldb = 4;
+    g.c = r.output(10 * 40, false, rng), g.ldc = 40;
+    g.epilogue.activation = act;
+    b.gemm(g);
+    const auto product = r.outputs()[0];
+    for (Index i = 0; i < 10 * 40; ++i) CHECK(std::isnan(product[static_cast<std::size_t>(i)]) == (i % 40 == 0));
+  }
+  test::Problem<T, typename S::Backend> l(b);
+  backend::LayerNorm<T> n;
+  n.rows = 40, n.cols = 4, n.x = l.input(x), n.eps = T(1e-3);
+  n.gain = l.input(std::vector<T>(4, T(1))), n.bias = l.input(std::vector<T>(4, T(2)));
+  n.y = l.output(40 * 4, false, rng).data;
+  b.layer_norm(n);
+  const auto normed = l.outputs()[0];
+  for (Index i = 0; i < 40 * 4; ++i) {
+    const T y = normed[static_cast<std::size_t>(i)];
+    CHECK((i < 4 ? std::isnan(y) : y == T(2)));
+  }
+}
+
+TEST_CASE_TEMPLATE("a row of equal numbers is normalized to zeros, whatever the number; a far one keeps its digits", S,
+                   RAMER_BACKENDS) {
+  using T = typename S::T;
+  auto b = S::make();
+  std::mt19937_64 rng(3);
+  for (const Index cols : {1, 2, 3, 7, 33, 74, 300}) {
+    for (const bool residual : {false, true}) {
+      CAPTURE(cols);
+      const Index rows = 4;
+      const T levels[rows]{T(0), T(5.1), T(-1234.567), T(3e5)};
+      std::vector<T> x(static_cast<std::size_t>(rows * cols));
+      for (std::size_t i = 0; i < x.size(); ++i) x[i] = levels[i / static_cast<std::size_t>(cols)];
+      test::Problem<T, typename S::Backend> p(b);
+      backend::LayerNorm<T> f;
+      f.rows = rows, f.cols = cols, f.x = p.input(x);
+      if (residual) f.residual = p.input(std::vector<T>(x.size(), T(0.1)));
+      f.gain = p.input(std::vector<T>(static_cast<std::size_t>(cols), T(1)));
+      f.bias = p.input(std::vector<T>(static_cast<std::size_t>(cols), T(0)));
+      f.y = p.output(rows * cols, false, rng).data;
+      f.inverse_sd = p.output(rows, false, rng).data;
+      b.layer_norm(f);
+      const auto out = p.outputs();
+      CHECK(out[0] == std::vector<T>(x.size(), T(0)));
+      for (const T inverse : out[1]) CHECK(inverse == doctest::Approx(1e6));
+    }
+  }
+  // 4096 + {0, 1, 2, 3} is normalized as {0, 1, 2, 3} is.
+  test::Problem<T, typename S::Backend> p(b);
+  backend::LayerNorm<T> f;
+  f.rows = 1, f.cols = 4, f.x = p.input(std::vector<T>{4096, 4097, 4098, 4099});
+  f.gain = p.input(std::vector<T>(4, T(1))), f.bias = p.input(std::vector<T>(4, T(0)));
+  f.y = p.output(4, false, rng).data;
+  b.layer_norm(f);
+  const double unit = 1 / std::sqrt(5.0);
+  for (int c = 0; c < 4; ++c)
+    CHECK(static_cast<double>(p.outputs()[0][static_cast<std::size_t>(c)]) ==
+          doctest::Approx((2 * c - 3) * unit).epsilon(std::is_same_v<T, float> ? 1e-6 : 1e-12));
+}
+
+TEST_CASE("the oracle keeps the laws of equal rows too") {
+  backend::Reference b;
+  const std::vector<float> x(37, 5.1f), one(37, 1.0f), zero(37, 0.0f);
+  std::vector<float> y(37, 9.0f);
+  backend::LayerNorm<float> f;
+  f.rows = 1, f.cols = 37, f.x = x.data(), f.gain = one.data(), f.bias = zero.data(), f.y = y.data();
+  b.layer_norm(f);
+  CHECK(y == zero);
 }
 
 }  // namespace

@@ -21,28 +21,28 @@ namespace ramer::test {
 using backend::Target;
 using backend::Transpose;
 
-/// An array in the memory of a backend.
+/// An array in the memory of a backend, `shift` elements behind an aligned address.
 template <class U, class B>
 class Array {
  public:
-  Array(B& b, std::vector<U> host) : host_(std::move(host)) {
-    data_ = static_cast<U*>(B::Memory::allocate(std::max<std::size_t>(1, host_.size()) * sizeof(U)));
+  Array(B& b, std::vector<U> host, std::size_t shift) : host_(std::move(host)), shift_(shift) {
+    data_ = static_cast<U*>(B::Memory::allocate((shift_ + std::max<std::size_t>(1, host_.size())) * sizeof(U)));
     reset(b);
   }
   Array(const Array&) = delete;
   Array& operator=(const Array&) = delete;
   ~Array() { B::Memory::deallocate(data_); }
-  U* data() const { return data_; }
-  const std::vector<U>& initial() const { return host_; }
-  void reset(B& b) { b.from_host(host_.data(), static_cast<Index>(host_.size()), data_); }
+  U* data() const { return data_ + shift_; }
+  void reset(B& b) { b.from_host(host_.data(), static_cast<Index>(host_.size()), data()); }
   std::vector<U> now(B& b) const {
     std::vector<U> result(host_.size());
-    b.to_host(data_, static_cast<Index>(result.size()), result.data());
+    b.to_host(data(), static_cast<Index>(result.size()), result.data());
     return result;
   }
 
  private:
   std::vector<U> host_;
+  std::size_t shift_;
   U* data_ = nullptr;
 };
 
@@ -76,7 +76,7 @@ class Problem {
  private:
   template <class U>
   U* add(std::vector<std::unique_ptr<Array<U, B>>>& list, std::vector<U> host) {
-    list.push_back(std::make_unique<Array<U, B>>(b_, std::move(host)));
+    list.push_back(std::make_unique<Array<U, B>>(b_, std::move(host), list.size() % 3));  // aligned to elements alone
     return list.back()->data();
   }
   B& b_;
@@ -294,8 +294,8 @@ class ProblemMaker {
     f.dy = p.input(numbers(n)), f.normalized = p.input(numbers(n, -2, 2)), f.inverse_sd = p.input(numbers(f.rows, 0.5, 2));
     f.gain = p.input(numbers(f.cols));
     f.dropout = dropout(p, f.rows);
-    if (below(4)) f.dx = p.output(n, coin(), rng_);
     if (below(4)) f.dresidual = p.output(n, coin(), rng_);
+    if (below(4)) f.dx = f.dresidual && coin() ? Target<T>{f.dresidual.data, true} : p.output(n, coin(), rng_);
     p.run = [f](B& b) { b.layer_norm_reverse(f); };
   }
 

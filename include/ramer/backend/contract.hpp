@@ -2,11 +2,17 @@
 // global. The list is short on purpose: everything else is an elementwise functor that runs through `map` or `map_2d`.
 //
 // Laws that hold for every kernel
-//   * Matrices are row-major. `T` is float or double; index arrays are std::int32_t, masks std::uint8_t.
-//   * An output is a Target: it is overwritten (never read first) or accumulated into, as the Target says.
-//   * The same arguments give the same bits, whatever the number of threads: work is cut by shape alone and partial sums are
-//     added in a fixed order.
-//   * Extents may be 0. A kernel neither allocates from the heap after it has seen its largest shape nor waits for the host.
+//   * Matrices are row-major. `T` is float or double; index arrays are std::int32_t, masks std::uint8_t. Arrays are aligned to
+//     their elements; more is not asked for.
+//   * An output is a Target: it is overwritten (never read first) or accumulated into, as the Target says. What lies between the
+//     end of a row and the next one's start is left alone.
+//   * Outputs overlap neither inputs nor each other, unless the kernel's law allows it. A functor may read what it overwrites.
+//   * The same arguments give the same bits on one machine, whatever the number of threads: work is cut by shape alone and
+//     partial sums are added in a fixed order. Backends agree up to rounding.
+//   * Offsets of groups or segments begin at 0, never descend and end at the number of rows. Groups may be empty.
+//   * Not-a-number is not hidden: it reaches every result that it is part of. What a mask leaves out must be finite.
+//   * Extents may be 0; the sum of nothing is 0. A kernel neither allocates from the heap after it has seen its largest shape nor
+//     waits for the host.
 //   * Functors are named structs marked RAMER_HD with a const operator(); different indices write different places.
 #pragma once
 
@@ -38,7 +44,7 @@ enum class Activation { None, Relu, Tanh, Gelu, Sigmoid };
 template <class T>
 RAMER_HD T activate(Activation act, T u) {
   switch (act) {
-    case Activation::Relu: return u > T(0) ? u : T(0);
+    case Activation::Relu: return u < T(0) ? T(0) : u;  // not-a-number stays
     case Activation::Tanh: return std::tanh(u);
     case Activation::Gelu: return T(0.5) * u * (T(1) + std::erf(u * T(0.70710678118654752440)));
     case Activation::Sigmoid: return u >= T(0) ? T(1) / (T(1) + std::exp(-u)) : std::exp(u) / (T(1) + std::exp(u));
@@ -76,7 +82,8 @@ struct Epilogue {
   Index preactivation_stride = 0;
 };
 
-/// C (m, n) = or += alpha op(A) (m, k) op(B) (k, n); the epilogue is allowed only with `=`.
+/// C (m, n) = or += alpha op(A) (m, k) op(B) (k, n); the epilogue is allowed only with `=`. In `gemm_batched` a stride of 0
+/// gives all products one A or one B; one C, into which they are added in their order, if it is accumulated into.
 template <class T>
 struct Gemm {
   Transpose trans_a = Transpose::No, trans_b = Transpose::No;
@@ -106,6 +113,7 @@ struct DropoutPlan {
 };
 
 /// y (R, D) = gain * x^ + bias, x^ = (h - mean h) / sqrt(var h + eps), h = dropout(x) + residual; population variance over D.
+/// Two passes; in a row of equal numbers x^ is exactly 0.
 template <class T>
 struct LayerNorm {
   Index rows = 0, cols = 0;
@@ -120,7 +128,8 @@ struct LayerNorm {
   T* inverse_sd = nullptr;  ///< (R)
 };
 
-/// The reverse of LayerNorm for x and residual (gain and bias are column reductions).
+/// The reverse of LayerNorm for x and residual (gain and bias are column reductions). dx and dresidual may be one buffer (a
+/// row that is its own residual): dresidual is put first, then dx.
 template <class T>
 struct LayerNormReverse {
   Index rows = 0, cols = 0;
@@ -181,7 +190,8 @@ struct AttentionReverse {
 };
 
 /// Label-wise pooling: for each segment of rows and each column c of the scores,
-///   a[r, c] = softmax over the segment's rows with mask[r] != 0 of score[r, c];   out[s, c, :] = sum_r a[r, c] x[r, :].
+///   a[r, c] = softmax over the segment's rows with mask[r] != 0 of score[r, c], 0 in its others;
+///   out[s, c, :] = sum_r a[r, c] x[r, :].
 /// A segment flagged `uniform`, or one without unmasked rows, pools all of its rows with equal weight; an empty one gives 0.
 template <class T>
 struct SegmentPool {
@@ -195,6 +205,7 @@ struct SegmentPool {
   T* out = nullptr;                                      ///< (S, C, D)
 };
 
+/// The reverse of SegmentPool, from the weights that it left. dscore is 0 in uniform segments.
 template <class T>
 struct SegmentPoolReverse {
   SegmentPool<T> forward{};
@@ -203,10 +214,11 @@ struct SegmentPoolReverse {
   Target<T> dscore{};       ///< (R, C)
 };
 
-/// Supervised contrastive loss over N = rows + queue_rows unit vectors, rows first (models of Eq 11). With s = <z_i, z_a> / temperature,
+/// Supervised contrastive loss over N = rows + queue_rows unit vectors, rows first (Eq 11). With s = <z_i, z_a> / temperature,
 ///   loss_i = - sum_{p in P(i)} (s_ip - max_i - log(sum_{a != i} exp(s_ia - max_i) + 1e-12)) / (|P(i)| + 1e-12),
-/// P(i) = the others of i's class; class ids below 0 match nothing, yet count in every denominator. max_i runs over the whole
-/// row, i included. loss = mean of loss_i over the anchors: the rows, or with `queue_anchors` all N.
+/// P(i) = the others of i's class; ids below 0 match nothing, yet count in every denominator; the others are below `classes`.
+/// loss_i is 0 without positives. max_i runs over the whole row, i included. loss = mean of loss_i over the anchors: the rows, or
+/// with `queue_anchors` all N.
 /// N x N is never stored: the denominator is a streamed log-sum-exp and the positive part needs only sums per class.
 /// Cost: 2 N_anchor N width FLOP forward.
 template <class T>

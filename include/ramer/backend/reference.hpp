@@ -101,8 +101,9 @@ class Reference {
         if (p.dropout.active()) value *= static_cast<T>(p.dropout.factor(p.dropout.key(r), static_cast<std::uint32_t>(c)));
         if (p.residual) value += p.residual[r * p.cols + c];
         h[static_cast<std::size_t>(c)] = value;
-        mean += value;
       }
+      const T origin = h.empty() ? T(0) : h[0];
+      for (T& value : h) mean += value -= origin;
       mean /= static_cast<T>(p.cols);
       for (T value : h) variance += (value - mean) * (value - mean);
       variance /= static_cast<T>(p.cols);

@@ -31,11 +31,14 @@ void layer_norm(Workers& workers, const LayerNorm<T>& p) {
         for (Index c = 0; c < n; ++c) value[c] = x[c] * keep[c];
         x = value;
       }
+      // About the first element: rows far from 0 keep their digits, and equal numbers have mean 0 and variance 0 exactly.
+      const T origin = n == 0 ? T(0) : residual ? x[0] + residual[0] : x[0];
       if (residual) {
         RAMER_CPU_INDEPENDENT
-        for (Index c = 0; c < n; ++c) value[c] = x[c] + residual[c];
-      } else if (x != value) {
-        std::copy_n(x, n, value);
+        for (Index c = 0; c < n; ++c) value[c] = (x[c] + residual[c]) - origin;
+      } else {
+        RAMER_CPU_INDEPENDENT
+        for (Index c = 0; c < n; ++c) value[c] = x[c] - origin;
       }
       const T mean = scale * sum_of<T>(0, n, [value](Index c) { return value[c]; });
       const T variance = scale * sum_of<T>(0, n, [value, mean](Index c) { return (value[c] - mean) * (value[c] - mean); });
