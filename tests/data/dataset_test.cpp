@@ -88,6 +88,10 @@ TEST_CASE("every refusal names tensor, place, what was found and expected") {
   CHECK_REFUSED("here: 'audio.index' holds 11 numbers; shape (2, 2, 3) needs 12", a.modalities[1].index.pop_back());
   CHECK_REFUSED("here: 'text.features' holds 5 numbers; shape (2, 2) needs 4", a.modalities[0].features.pop_back());
   CHECK_REFUSED("here: modality 'audio' has width 0", a.modalities[1].width = 0);
+  CHECK_REFUSED("here: 'audio.features' has shape (0, 1099511627776); without a row, at most 1048576 wide",
+                a.modalities[1] = {"audio", Index{1} << 40, 3, {}, std::vector<std::int32_t>(12, -1)});
+  CHECK_REFUSED("here: 'personality.features' has shape (0, 1099511627776); without a row, at most 1048576 wide",
+                a.personality_width = Index{1} << 40, a.personality.clear(), a.personality_index.assign(4, -1));
   CHECK_REFUSED("here: 'text.features' at [1, 1] is nan (1 such values); expected finite numbers",
                 a.modalities[0].features[3] = std::numeric_limits<float>::quiet_NaN());
   CHECK_REFUSED("here: 'audio.features' at [0, 0] is -inf (2 such values); expected finite numbers",

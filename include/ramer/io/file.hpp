@@ -125,12 +125,13 @@ void write_file_atomically(const std::filesystem::path& path, Fill&& fill) {
   require<IoError>(!fs::exists(status) || fs::is_regular_file(status), path.string(), ": exists and is not a regular file");
   const fs::path folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
 
+  const auto mode = fs::exists(status) ? static_cast<mode_t>(status.permissions()) & 07777u : mode_t{0666};
   detail::Descriptor file;
   fs::path temporary;
   for (int attempt = 0; file.get() < 0; ++attempt) {
     temporary = folder / ("." + target.filename().string() + "." + std::to_string(::getpid()) + "." +
                           std::to_string(attempt) + ".tmp");
-    file = detail::Descriptor(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+    file = detail::Descriptor(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
     require<IoError>(file.get() >= 0 || (errno == EEXIST && attempt < 1000), path.string(),
                      ": cannot create a temporary file in ", folder.string(), ": ", detail::system_message(errno));
   }
@@ -144,7 +145,7 @@ void write_file_atomically(const std::filesystem::path& path, Fill&& fill) {
 
   FileSink sink(file.get(), path.string());
   fill(sink);
-  if (fs::exists(status)) ::fchmod(file.get(), static_cast<mode_t>(status.permissions()) & 07777u);
+  if (fs::exists(status)) ::fchmod(file.get(), mode);  // without what the umask took
   require<IoError>(::fsync(file.get()) == 0, path.string(), ": cannot synchronise: ", detail::system_message(errno));
   require<IoError>(file.close(), path.string(), ": cannot close: ", detail::system_message(errno));
   require<IoError>(::rename(temporary.c_str(), target.c_str()) == 0, path.string(),

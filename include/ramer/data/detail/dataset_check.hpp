@@ -42,6 +42,14 @@ void check_range(const std::string& tensor, const View<const T, Rank>& view, Ind
   }
 }
 
+/// A row needs a width; one that no row has is not backed by data, and yet would be allocated for every token.
+inline void check_width(const std::string& tensor, const View<const float, 2>& rows) {
+  constexpr Index kWidestOfNone = Index{1} << 20;
+  require<DataError>(rows.extent(1) >= 1, tensor, " has shape ", rows.shape(), "; a row needs a width");
+  require<DataError>(rows.extent(0) > 0 || rows.extent(1) <= kWidestOfNone, tensor, " has shape ", rows.shape(),
+                     "; without a row, at most ", kWidestOfNone, " wide");
+}
+
 template <class T, int Rank>
 void check_shape(const std::string& tensor, const View<const T, Rank>& view, const Shape<Rank>& expected,
                  std::string_view axes) {
@@ -88,7 +96,7 @@ inline void Dataset::State::check(const DatasetOptions& options) {
                        ".index' has");
     require<DataError>(m.index.extent(2) >= 1, at(index), " has no time steps");
     require<DataError>(persons <= kMost / m.index.extent(2), at(index), ": P x T is too large: ", m.index.shape());
-    require<DataError>(m.features.extent(1) >= 1, at(features), " has shape ", m.features.shape(), "; a row needs a width");
+    detail::check_width(at(features), m.features);
     detail::check_range(at(index), m.index, -1, m.features.extent(0) - 1);
     repair(m.features, features, options);
     if (m.index.extent(2) != times) equal_times = false;
@@ -129,8 +137,7 @@ inline void Dataset::State::check(const DatasetOptions& options) {
   require<DataError>(t.personality.has_value() == t.personality_index.has_value(), origin,
                      ": 'personality.features' and 'personality.index' go together; one is missing");
   if (t.personality) {
-    require<DataError>(t.personality->extent(1) >= 1, at("personality.features"), " has shape ", t.personality->shape(),
-                       "; a row needs a width");
+    detail::check_width(at("personality.features"), *t.personality);
     detail::check_shape(at("personality.index"), *t.personality_index, {samples, persons}, "(N, P)");
     detail::check_range(at("personality.index"), *t.personality_index, -1, t.personality->extent(0) - 1);
     repair(*t.personality, "personality.features", options);
