@@ -24,7 +24,8 @@ import numpy as np
 
 PUBLISHED = ["text", "visual", "audio"]
 CROSS = {"text": "va2t", "visual": "ta2v", "audio": "tv2a"}  # g^m
-RECIPES = ("carat", "ramer-released", "ramer")
+RECIPES = ("carat", "carat-unaligned", "ramer-released", "ramer")
+REFERENCE = "text"  # what the CTC modules align the others to
 # Inside an encoder's layer: theirs, ours.
 LAYER = [
     ("attention.self.query", "attention.query"), ("attention.self.key", "attention.key"),
@@ -32,10 +33,11 @@ LAYER = [
     ("attention.output.LayerNorm", "attention.norm"), ("intermediate.dense", "feed_forward.inner"),
     ("output.dense", "feed_forward.outer"), ("output.LayerNorm", "feed_forward.norm"),
 ]  # fmt: skip
+LSTM = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 # What the published modules hold and nothing in them reads: the encoders' poolers, and the release's personality encoder.
 UNREAD = re.compile(r"^[^.]+\.pooler\.dense\.(weight|bias)$")
 UNREAD_RELEASED = re.compile(r"^(personality(_attention|_norm)?\.|[va]2t_ctc\.)")
-THRESHOLD = {"carat": 0.25, "ramer-released": 0.25, "ramer": 0.25}
+THRESHOLD = 0.25  # of both published scripts
 
 
 # -- names ---------------------------------------------------------------------------------------------------------
@@ -67,13 +69,18 @@ def names(model):
         for theirs, ours in (("proj", "encoder"), ("de_proj", "decoder")):
             modules.append((f"{theirs}_{m}.linear.0", f"reconstruction.{m}.{ours}.0"))
             modules.append((f"{theirs}_{m}.output", f"reconstruction.{m}.{ours}.1"))
-        if model.recipe != "carat":
+        if model.subspaces:
             modules.append((f"private_feature_extractor.{k}.0", f"specificity.{m}"))
+        if model.aligned and m != REFERENCE:
+            for layer in range(model.aligned[1]):
+                for part in LSTM:
+                    theirs = f"{m[0]}2t_ctc.pred_output_position_inclu_blank.{part}_l{layer}"
+                    table[theirs] = f"alignment.{m}.position.layer.{layer}.{part}"
         if model.personality_width:
             modules.append((f"aux_reduce_{m}", f"auxiliary.{m}.reduce"))
         for side, word in (("pos", "positive"), ("neg", "negative")):
             table[f"{m}_{side}_protos"] = f"state.prototypes.{m}.{word}"
-    if model.recipe != "carat":
+    if model.subspaces:
         modules += [
             ("common_feature_extractor.0", "commonality"), ("common_classfier.0", "common_semantic"),
             ("modal_discriminator.0", "discriminator.inner"), ("modal_discriminator.3", "discriminator.outer"),
@@ -121,6 +128,11 @@ def shapes(model):
         linear(f"reconstruction.{m}.decoder.1", h, h // 2)
         linear(f"specificity.{m}", h, h)
         linear(f"auxiliary.{m}.reduce", h, 2 * h)
+        if model.aligned:
+            w = model.aligned[0] + 1  # a place for "blank"
+            for layer in range(model.aligned[1]):
+                for part, shape in zip(LSTM, ((4 * w, w if layer else model.widths[m]), (4 * w, w), (4 * w,), (4 * w,))):
+                    out[f"alignment.{m}.position.layer.{layer}.{part}"] = shape
         for word in ("positive", "negative"):
             out[f"state.prototypes.{m}.{word}"] = (c, k)
     if model.personality_width:
@@ -172,7 +184,7 @@ class Model:
         # The published modules have poolers that nothing reads; this library's own RAMer has none.
         guess = "ramer-released" if any(UNREAD.match(n) for n in state) else "ramer"
         if "common_feature_extractor.0.weight" not in state:
-            guess = "carat"
+            guess = "carat-unaligned" if any("2t_ctc." in n for n in state) else "carat"
         self.recipe = options.recipe or guess
         size = lambda name, axis: self.tensor(state, name, 2).shape[axis]  # noqa: E731
         first = self.modalities[0]
@@ -183,6 +195,14 @@ class Model:
         if f"aux_reduce_{first}.weight" in state:  # otherwise nothing reads a personality encoder
             self.personality_width = size("personality.embeddings.word_embeddings.weight", 1)
         self.marked = any(".target_time." in n for n in state)
+        self.aligned = None  # (places, layers of the LSTM)
+        if self.recipe == "carat-unaligned":
+            others = [m for m in self.modalities if m != REFERENCE]
+            if len(others) + 1 != len(self.modalities) or len({m[0] for m in others}) != len(others):
+                raise UserError(f"{path}: encoders of {', '.join(self.modalities)}; CTC modules align the others to '{REFERENCE}', one letter names each")
+            at = f"{others[0][0]}2t_ctc.pred_output_position_inclu_blank.weight_hh_l"
+            count = sum(n.startswith(at) for n in state)
+            self.aligned = (size(f"{at}0", 1) - 1, max(count, 1))
         self.widths, self.positions, self.layers = {}, {}, {}
         for m in self.modalities + (["personality"] if self.personality_width else []):
             self.widths[m] = size(f"{m}.embeddings.word_embeddings.weight", 1)
@@ -199,6 +219,11 @@ class Model:
         if state[name].ndim != rank:
             raise UserError(f"{self.path}: tensor '{name}' of shape {list(state[name].shape)}; expected {rank} axes")
         return state[name]
+
+    @property
+    def subspaces(self):
+        """CARAT has no G, no f_m and no discriminator."""
+        return not self.recipe.startswith("carat")
 
     def unread(self, name):
         released = self.recipe == "ramer-released" and not self.personality_width
@@ -298,7 +323,7 @@ def import_weights(options):
     if len(labels) != model.labels:
         raise UserError(f"{options.state}: weights for {model.labels} labels; {len(labels)} are named ({', '.join(labels)})")
     tensors, unread = imported(model, state, options.queue, options.seed)
-    threshold = THRESHOLD[model.recipe] if options.threshold is None else options.threshold
+    threshold = THRESHOLD if options.threshold is None else options.threshold
     config = {
         "encoder": {
             "hidden": model.hidden, "heads": options.heads, "inner": model.inner,
@@ -312,6 +337,8 @@ def import_weights(options):
         "labels": labels, "has_target": has_target, "personality_width": model.personality_width,
         "personality_positions": model.positions.get("personality", 0),
     }  # fmt: skip
+    if model.aligned:
+        config["alignment"] = {"length": model.aligned[0], "layers": model.aligned[1], "reference": REFERENCE}
     if model.personality_width:
         config["encoder"]["personality_layers"] = model.layers["personality"]
     for path, value in (setting(text) for text in options.set):
@@ -412,6 +439,11 @@ def export_weights(options):
         model.modalities = [m["name"] for m in schema["modalities"]]
         model.personality_width = schema["personality_width"] if "personality.position" in tensors else 0
         model.marked = any(name.endswith(".target_time") for name in tensors)
+        lstm = [n for n in tensors if n.startswith("alignment.") and n.endswith(".weight_hh")]
+        aligned = {n.split(".")[1] for n in lstm}
+        if recipe == "carat-unaligned" and aligned != set(model.modalities) - {REFERENCE}:
+            raise UserError(f"{options.model}: aligned are {', '.join(sorted(aligned))}; the published names align all but '{REFERENCE}'")
+        model.aligned = (tensors[lstm[0]].shape[1] - 1, len(lstm) // len(aligned)) if lstm else None
         model.layers = {
             m: 1 + max(int(n.split(".")[at + 1]) for n in tensors if n.startswith(f"{ours}.layer."))
             for m, ours, at in [(m, f"encoder.{m}", 2) for m in model.modalities] + [("personality", "personality", 1)] * bool(model.personality_width)

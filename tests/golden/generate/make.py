@@ -52,6 +52,7 @@ RELEASED_KEEP = {
         "eval_before/predict_scores", "eval_before/predict_labels", "eval_before/agg_", "eval_before/score",
         "eval_before/pred_labels",
     ],
+    "few": ["mid/predict_scores", "mid/visual_encoder_in", "mid/audio_encoder_in", "grad/", "eval_before/predict_scores", "eval_before/predict_labels"],
 }  # fmt: skip
 RELEASED_SCORES = ("eval_after/agg_out", "eval_after/pred_labels", "eval_after/predict_labels", "eval_after/predict_scores", "eval_after/score")
 NAME_MAP = {

@@ -165,6 +165,14 @@ def all_cases():
             triple([5, 2], [6, 4], [1, 6]), ctc_out=6,
         ), 20, "step", ctc_out=6,
     )  # fmt: skip
+    whole = Case(
+        "carat", "carat_unaligned_whole",
+        configuration(
+            "carat", "CARAT, unaligned, as its loader makes masks: all ones", 306,
+            sizes(2, 8, 4, 2, 10, 64, (4, 3, 5), (1, 1, 1), (6, 5, 9)), triple(6, 8, 3),
+            triple([6, 6, 6], [5, 5, 5], [5, 5, 5]), ctc_out=5,
+        ), 3, "few", ctc_out=5,
+    )  # fmt: skip
     lengths = triple(5, 3, 6)
     masked = Case(
         "ramer_released", "ramer_released_masked",
@@ -183,5 +191,5 @@ def all_cases():
         ), 0, "step",
     )  # fmt: skip
     return [
-        padded, plain, unaligned, Curve("carat_curve", padded), masked, odd, Curve("ramer_released_curve", masked),
+        padded, plain, unaligned, whole, Curve("carat_curve", padded), masked, odd, Curve("ramer_released_curve", masked),
     ]  # fmt: skip
