@@ -235,29 +235,6 @@ struct RamerCase {
     }
     return "?" + ours;
   }
-
- private:
-  static std::string encoder_name(const std::string& m, const std::string& rest) {
-    const std::map<std::string, std::string> inside{{"attention.query", "attention.self.query"},
-                                                    {"attention.key", "attention.self.key"},
-                                                    {"attention.value", "attention.self.value"},
-                                                    {"attention.output", "attention.output.dense"},
-                                                    {"attention.norm", "attention.output.LayerNorm"},
-                                                    {"feed_forward.inner", "intermediate.dense"},
-                                                    {"feed_forward.outer", "output.dense"},
-                                                    {"feed_forward.norm", "output.LayerNorm"}};
-    if (rest.starts_with("input_norm.")) return m + "_norm.norm2d." + rest.substr(11);
-    if (rest.starts_with("input.")) return m + ".embeddings.word_embeddings." + rest.substr(6);
-    if (rest == "position") return m + ".embeddings.position_embeddings.weight";
-    if (rest == "target_time") return m + ".embeddings.target_time.weight";
-    if (rest.starts_with("norm.")) return m + ".embeddings.LayerNorm." + rest.substr(5);
-    if (rest.starts_with("layer.")) {
-      const std::size_t dot = rest.find('.', 6);
-      const std::size_t last = rest.rfind('.');
-      return m + ".encoder.layer." + rest.substr(6, dot - 6) + "." + inside.at(rest.substr(dot + 1, last - dot - 1)) + rest.substr(last);
-    }
-    return "?" + m + "." + rest;
-  }
 };
 
 }  // namespace ramer::test

@@ -78,6 +78,30 @@ inline const std::map<std::string, std::string>& term_names() {
       {"total_aug_clf_loss", "unshuffled"}, {"shuffle_aug_clf_loss", "shuffled"}};
   return names;
 }
+/// The files' name of a parameter of an encoder, `rest` being its name inside ours.
+inline std::string encoder_name(const std::string& m, const std::string& rest) {
+  const std::map<std::string, std::string> inside{{"attention.query", "attention.self.query"},
+                                                  {"attention.key", "attention.self.key"},
+                                                  {"attention.value", "attention.self.value"},
+                                                  {"attention.output", "attention.output.dense"},
+                                                  {"attention.norm", "attention.output.LayerNorm"},
+                                                  {"feed_forward.inner", "intermediate.dense"},
+                                                  {"feed_forward.outer", "output.dense"},
+                                                  {"feed_forward.norm", "output.LayerNorm"}};
+  if (rest.starts_with("input_norm.")) return m + "_norm.norm2d." + rest.substr(11);
+  if (rest.starts_with("input.")) return m + ".embeddings.word_embeddings." + rest.substr(6);
+  if (rest == "position") return m + ".embeddings.position_embeddings.weight";
+  if (rest == "part") return m + ".embeddings.token_type_embeddings.weight";
+  if (rest == "target_time") return m + ".embeddings.target_time.weight";
+  if (rest.starts_with("norm.")) return m + ".embeddings.LayerNorm." + rest.substr(5);
+  if (rest.starts_with("layer.")) {
+    const std::size_t dot = rest.find('.', 6);
+    const std::size_t last = rest.rfind('.');
+    return m + ".encoder.layer." + rest.substr(6, dot - 6) + "." + inside.at(rest.substr(dot + 1, last - dot - 1)) + rest.substr(last);
+  }
+  return "?" + m + "." + rest;
+}
+
 /// Values of a released code that are in no objective, or parts of a sum that is compared.
 inline bool is_aside(const std::string& loss) {
   return loss == "final_score_bce_NOT_ADDED" || loss.starts_with("mse_") || loss.ends_with("_phase1") || loss == "objective_phase2";
