@@ -85,6 +85,11 @@ inline std::vector<std::filesystem::path> golden_files() {
   return files;
 }
 
+/// A place's dropout. Files drop nothing there, or everything; our rates are below 1.
+inline double dropout_rate(const Json& options, const char* place) {
+  return options.value("dropout", Json::object()).value(place, 0) == 1 ? 1 - 0x1p-24 : 0.0;
+}
+
 /// Empty if the numbers agree (docs/design.md: double 1e-9 of the largest; float 1e-4 of it or four times the yardstick), else a sentence.
 inline std::string compare(const std::string& what, const std::vector<double>& ours, const std::vector<double>& theirs, bool is_float,
                            double yardstick, double absolute = 0, double relative = 0) {

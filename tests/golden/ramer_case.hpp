@@ -53,19 +53,16 @@ struct RamerCase {
     c.encoder.layers.clear();
     for (const std::string& m : modalities) c.encoder.layers.push_back(dims.at("layers").at(m).get<Index>());
     if (personality) c.encoder.personality_layers = dims.at("layers").at("personality").get<Index>();
-    // Files drop nothing, or everything: our rates are below 1.
-    const Json rates = options.value("dropout", Json::object());
-    const auto rate = [&](const char* place) { return rates.value(place, 0) == 1 ? 1 - 0x1p-24 : 0.0; };
-    c.encoder.dropout = rate("encoder");
-    c.common_semantic_dropout = rate("common_semantic");
+    c.encoder.dropout = dropout_rate(options, "encoder");
+    c.common_semantic_dropout = dropout_rate(options, "common_semantic");
     c.reconstruction.latent = dims.at("proj").get<Index>();
     if constexpr (requires { c.adversary.reversal; }) {
-      c.adversary.dropout = rate("discriminator");
+      c.adversary.dropout = dropout_rate(options, "discriminator");
       c.adversary.reversal = options.at("grl_c").get<double>();
     }
     if constexpr (requires { c.projection.generator_input; }) {
-      c.projection.generator_dropout = rate("generator");
-      c.projection.specificity_dropout = rate("specificity");
+      c.projection.generator_dropout = dropout_rate(options, "generator");
+      c.projection.specificity_dropout = dropout_rate(options, "specificity");
       const std::map<std::string, projection::Level> levels{{"alpha", projection::Level::Alpha},
                                                             {"beta", projection::Level::Beta},
                                                             {"gamma", projection::Level::Gamma},

@@ -40,8 +40,14 @@ struct TailorCase {
     for (const std::string& m : options.value("fusion_order", std::vector<std::string>{}))
       c.fusion.order.push_back(std::find(modalities.begin(), modalities.end(), m) - modalities.begin());
     c.decoder.layers = dims.at("decoder_layers").get<Index>();
-    c.encoder.dropout = c.fusion.dropout = c.decoder.dropout = c.adversary.dropout = c.head_dropout = c.common_semantic_dropout = 0;
-    c.projection.common_dropout = c.projection.private_dropout = 0;
+    c.encoder.dropout = dropout_rate(options, "encoder");
+    c.fusion.dropout = dropout_rate(options, "cross");
+    c.decoder.dropout = dropout_rate(options, "decoder");
+    c.head_dropout = dropout_rate(options, "head");
+    c.adversary.dropout = dropout_rate(options, "discriminator");
+    c.common_semantic_dropout = dropout_rate(options, "common_semantic");
+    c.projection.common_dropout = dropout_rate(options, "common");
+    c.projection.private_dropout = dropout_rate(options, "private");
     c.adversary.reversal = options.at("grl_c").get<double>();
     c.weights.classification = options.at("w_cls").get<double>();
     c.weights.adversarial = options.at("w_adv").get<double>();

@@ -241,6 +241,7 @@ TAILOR_KEEP = {
         "grad_mid/ctc_logits.", "grad_mid/pc_cross", "grad/", "after/", "eval_before/", "eval_after/",
     ],
     "few": ["mid/pc_cross", "mid/head_logit", "grad_mid/P.", "eval_before/", "eval_after/"],
+    "dropout": ["mid/P.", "mid/C.", "mid/disc_", "mid/head_logit", "mid/cml_logit", "eval_before/"],
 }  # fmt: skip
 
 
@@ -282,7 +283,8 @@ def write_tailor(directory, case):
     metadata = base_metadata(case.name, "tailor", config)
     metadata["grad_norm_names"] = json.dumps(names)
     metadata["weight_decay_params"] = json.dumps([n for n in names if ramer.decays(n)])
-    metadata["no_grad"] = json.dumps([n for n in names if n not in step.gradients])
+    if "dropout" not in config["options"]:  # otherwise a parameter may be reached by nothing but zeros
+        metadata["no_grad"] = json.dumps([n for n in names if n not in step.gradients])
     metadata["f32_maxdiff"] = json.dumps(differences, separators=(",", ":"))
     golden_io.write(os.path.join(directory, case.name + ".safetensors"), kept, metadata)
 

@@ -145,21 +145,21 @@ class Reference:
         variance = (centred * centred).mean(-1, keepdim=True)
         return p[name + ".weight"] * centred / torch.sqrt(variance + 1e-12) + p[name + ".bias"]
 
-    def attention(self, p, at, x, memory, bias, look=lambda key, value: value):
+    def attention(self, p, at, x, memory, bias, look=lambda key, value: value, site="encoder"):
         """LN(x + Linear of the heads' contexts): queries from x [B, T, H], keys and values from memory [B, L, H]."""
         split = lambda t: t.view(*t.shape[:2], self.dims["heads"], -1).transpose(1, 2)  # noqa: E731
         q = split(self.linear(p, f"{at}.self.query", x))
         k, v = (split(self.linear(p, f"{at}.self.{part}", memory)) for part in ("key", "value"))
         scores = look("attention_scores", q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]) + bias)
-        context = self.drop("encoder", look("attention_probs", torch.softmax(scores, -1))) @ v
+        context = self.drop(site, look("attention_probs", torch.softmax(scores, -1))) @ v
         context = look("context_layer", context.transpose(1, 2).reshape(x.shape))
-        out = self.drop("encoder", self.linear(p, f"{at}.output.dense", context))
+        out = self.drop(site, self.linear(p, f"{at}.output.dense", context))
         return self.layer_norm(p, f"{at}.output.LayerNorm", x + out)
 
-    def feed_forward(self, p, at, x, look=lambda key, value: value):
+    def feed_forward(self, p, at, x, look=lambda key, value: value, site="encoder"):
         inner = self.linear(p, f"{at}.intermediate.dense", x)
         inner = look("intermediate", inner * 0.5 * (1.0 + torch.erf(inner / math.sqrt(2.0))))
-        out = self.drop("encoder", self.linear(p, f"{at}.output.dense", inner))
+        out = self.drop(site, self.linear(p, f"{at}.output.dense", inner))
         return self.layer_norm(p, f"{at}.output.LayerNorm", x + out)
 
     def encode(self, p, r, name, x, keys, is_token, marked=None):

@@ -127,6 +127,12 @@ def all_cases():
     other = copy.deepcopy(aligned.config)
     other["title"] = "another fusion order: text and audio first, then visual"
     other["options"]["fusion_order"] = ["text", "audio", "visual"]
+    dropped = []
+    for site in ("encoder", "private", "common", "cross", "decoder", "head", "discriminator", "common_semantic"):
+        everything = copy.deepcopy(aligned.config)
+        everything["title"], everything["options"]["dropout"] = f"dropout of everything: {site}", {site: 1}
+        name = f"tailor_dropout_{site}"
+        dropped.append(Case(name, everything, aligned.params, aligned.inputs, "tailor_aligned", "dropout"))
     unaligned = made(
         "tailor_unaligned", "unaligned: CTC module and CTC loss, 2 labels, weights of the script", 402, 2, triple(3, 7, 6),
         {"labels": 2, "hidden": 6, "heads": 3, "inter": 6, "in_dim": triple(4, 5, 3), "layers": triple(1, 1, 1),
@@ -134,6 +140,6 @@ def all_cases():
         keep="step",
     )  # fmt: skip
     return [
-        aligned, Case("tailor_order", other, aligned.params, aligned.inputs, "tailor_aligned", "few"), unaligned,
+        *dropped, aligned, Case("tailor_order", other, aligned.params, aligned.inputs, "tailor_aligned", "few"), unaligned,
         Curve("tailor_curve", aligned), Curve("tailor_unaligned_curve", unaligned),
     ]  # fmt: skip

@@ -31,21 +31,21 @@ class Tailor(ramer.Reference):
         types = torch.tensor([0] * first.shape[1] + [1] * second.shape[1])
         x = x + p[f"{name}.embeddings.position_embeddings.weight"][: x.shape[1]]
         x = x + p[f"{name}.embeddings.token_type_embeddings.weight"][types]
-        h = self.layer_norm(p, f"{name}.embeddings.LayerNorm", x)
+        h = self.drop("cross", self.layer_norm(p, f"{name}.embeddings.LayerNorm", x))
         for layer in range(self.dims["cross_layers"]):
             at = f"{name}.encoder.layer.{layer}"
-            h = self.feed_forward(p, at, self.attention(p, f"{at}.attention", h, h, 0.0))
+            h = self.feed_forward(p, at, self.attention(p, f"{at}.attention", h, h, 0.0, site="cross"), site="cross")
         return r.tap(name, h)
 
     def decode_labels(self, p, r, memory):
         """Label embeddings attend to one another, then to the memory. Returns [B, C, H]."""
         h = self.layer_norm(p, "decoder.embeddings.LayerNorm", p["decoder.embeddings.word_embeddings.weight"])
-        h = h[None].expand(memory.shape[0], -1, -1)
+        h = self.drop("decoder", h)[None].expand(memory.shape[0], -1, -1)
         for layer in range(self.dims["decoder_layers"]):
             at = f"decoder.layer.{layer}"
-            h = self.attention(p, f"{at}.slf_attn", h, h, 0.0)
-            h = self.attention(p, f"{at}.enc_attn", h, memory, 0.0)
-            h = self.feed_forward(p, at, h)
+            h = self.attention(p, f"{at}.slf_attn", h, h, 0.0, site="decoder")
+            h = self.attention(p, f"{at}.enc_attn", h, memory, 0.0, site="decoder")
+            h = self.feed_forward(p, at, h, site="decoder")
         return r.tap("decoded", h)
 
     def ctc_loss(self, logits, length):
@@ -59,23 +59,28 @@ class Tailor(ramer.Reference):
     def forward(self, p, buffers, inputs, training=True, discriminator=None):
         r = ramer.Result(TAPS)
         opt, labels = self.opt, inputs["labels"]
+        self.training = training
         private, common = {}, {}
         for k, m in enumerate(MODALITIES):
             ones = inputs[f"{m}_mask"].bool()
             h = self.encode(p, r, m, inputs[m], ones, ones)
-            private[m] = r.tap(f"P.{m}", torch.tanh(self.linear(p, f"private_feature_extractor.{k}.0", h)))
-            common[m] = r.tap(f"C.{m}", torch.tanh(self.linear(p, "common_feature_extractor.0", h)))
+            extract = lambda site, name: torch.tanh(self.drop(site, self.linear(p, name, h)))  # noqa: B023, E731
+            private[m] = r.tap(f"P.{m}", extract("private", f"private_feature_extractor.{k}.0"))
+            common[m] = r.tap(f"C.{m}", extract("common", "common_feature_extractor.0"))
         c_sum = r.tap("C_sum", sum(common[m] for m in MODALITIES))
         a, v, t = opt.get("fusion_order", ["audio", "visual", "text"])
         va = self.cross(p, r, "va_cross", private[a], private[v])
         vat = self.cross(p, r, "vat_cross", private[t], va)
         memory = self.cross(p, r, "pc_cross", vat, c_sum)
-        logits = r.tap("head_logit", self.linear(p, "cross_classifier", self.decode_labels(p, r, memory))[..., 0])
+        logits = self.linear(p, "cross_classifier", self.decode_labels(p, r, memory))[..., 0]
+        logits = r.tap("head_logit", self.drop("head", logits))
         bce = lambda x: F.binary_cross_entropy_with_logits(x, labels)  # noqa: E731
         zero = labels.new_zeros(())
         r.loss = {name: zero for name in LOSS_NAMES}
         r.loss["cls"] = bce(logits)
-        r.loss["cml"] = bce(r.tap("cml_logit", self.linear(p, "common_classfier.0", c_sum[:, 0])))
+        r.loss["cml"] = bce(
+            r.tap("cml_logit", self.drop("common_semantic", self.linear(p, "common_classfier.0", c_sum[:, 0])))
+        )
         for k, m in enumerate(MODALITIES):
             seen = {"C": ramer._Reversal.apply(common[m], opt["grl_c"]), "P": private[m]}
             for side, x in seen.items():
