@@ -17,11 +17,13 @@ struct RamerCase {
   Json dims, options;
   std::vector<std::string> modalities;
   bool persons = false, personality = false;
+  bool unaligned = false;  ///< every row of visual and audio is real; their masks are of the places that come out
 
   explicit RamerCase(const GoldenFile& f) : file(f) {
     if (f.config.contains("task")) {
       dims = released_dims(f.config);
       options = released_options(f);
+      unaligned = !f.config.at("task").value("aligned", true);
     } else {
       dims = f.config.at("dims");
       options = f.config.at("options");
@@ -70,6 +72,7 @@ struct RamerCase {
       c.projection.generator_input = levels.at(options.at("g_input").get<std::string>());
       c.projection.specificity_input = levels.at(options.at("f_input").get<std::string>());
     }
+    if constexpr (requires { c.alignment.length; }) c.alignment.length = file.shape("in/" + modalities[1] + "_mask")[1];
     c.prototypes.momentum = options.at("proto_m").get<double>();
     c.prototypes.evaluation =
         options.at("proto_eval") == "soft" ? contrast::PrototypeChoice::Soft : contrast::PrototypeChoice::Hard;
@@ -171,7 +174,7 @@ struct RamerCase {
           m.position.push_back(position);
           m.person.push_back(persons ? position / b.segments[i] : 0);
           m.segment.push_back(persons ? position % b.segments[i] : position);
-          m.available.push_back(mask[at] != 0);
+          m.available.push_back((unaligned && name != "text") || mask[at] != 0);
           for (std::size_t d = 0; d < width; ++d) m.features.push_back(static_cast<float>(x[at * width + d]));
         }
         m.offsets.push_back(static_cast<std::int32_t>(m.available.size()));
@@ -219,6 +222,8 @@ struct RamerCase {
     for (std::size_t k = 0; k < modalities.size(); ++k) {
       const std::string& m = modalities[k];
       if (cut("encoder." + m + ".", rest)) return encoder_name(m, rest);
+      if (cut("alignment." + m + ".position.layer.", rest))  // <l>.weight_ih is weight_ih_l<l>
+        return m.substr(0, 1) + "2t_ctc.pred_output_position_inclu_blank." + rest.substr(rest.find('.') + 1) + "_l" + rest.substr(0, rest.find('.'));
       if (cut("auxiliary." + m + ".reduce.", rest)) return "aux_reduce_" + m + "." + rest;
       if (cut("label_attention." + m + ".", rest)) return m + "_attention.attention." + rest;
       if (cut("specificity." + m + ".", rest)) return "private_feature_extractor." + std::to_string(k) + ".0." + rest;

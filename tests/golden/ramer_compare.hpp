@@ -21,6 +21,16 @@ struct GivenShuffle : shuffle::Stack {
   }
 };
 
+/// Of the places that come out, those that the file's masks leave out are neither keys nor looked at.
+struct GivenPlaces : encoder::CtcAlignment {
+  static void build(encoder::AlignmentPlan& plan, const Config& c, const ModalityBatch& m, Index positions, encoder::TokenPlan& tokens) {
+    encoder::CtcAlignment::build(plan, c, m, positions, tokens);
+    const auto mask = GivenShuffle::file->values("in/" + m.name + "_mask");
+    REQUIRE(mask.size() == tokens.key.size());
+    for (std::size_t i = 0; i < mask.size(); ++i) tokens.key[i] = tokens.target_mask[i] = mask[i] != 0;
+  }
+};
+
 template <class R, class Backend, class Precision>
 class RamerComparison : public ModelComparison<Model<R, Backend, Precision>> {
  public:
@@ -148,13 +158,17 @@ class RamerComparison : public ModelComparison<Model<R, Backend, Precision>> {
       for (double& v : x) v = 1 / (1 + std::exp(-v));
     }
     if (base == "agg_scores_mean") return mean_scores(recorder.entries.at("agg_out").value);
-    if (by_token(base) || base == "aux_inter" || base == "aux_intra") return this->unpacked(x, tokens(m).row_key, file_.shape(tensor));
+    if (by_token(base) || base == "aux_inter" || base == "aux_intra") {
+      return case_.persons ? this->unpacked(x, tokens(m).row_key, file_.shape(tensor)) : x;  // without persons every place is a token
+    }
     if (base == "aux_reduced_target") return target_rows(x, m, file_.shape(tensor));
     if (base == "label_attention") return transposed_weights(x, m, file_.shape(tensor));
     if (base == "F" || base == "agg_out") return slots_inside(x);
     return x;
   }
-  static bool by_token(const std::string& base) { return base == "normed" || base.starts_with("layer") || base == "encoder_out"; }
+  static bool by_token(const std::string& base) {
+    return base == "normed" || base.starts_with("layer") || base == "encoder_in" || base == "encoder_out";
+  }
   const encoder::TokenPlan& tokens(std::size_t m) const { return m < plan_->tokens.size() ? plan_->tokens[m] : plan_->personality_tokens; }
   /// (R_t, D) -> (B, most segments, D) in order of segments.
   std::vector<double> target_rows(const std::vector<double>& x, std::size_t m, const std::vector<Index>& shape) const {

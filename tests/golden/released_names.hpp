@@ -46,11 +46,11 @@ inline std::optional<std::string> carat_intermediate(const std::string& theirs) 
   static const std::map<std::string, std::string> whole{
       {"clf_out_1", "max_logit_alpha"}, {"clf_out_3", "max_logit_beta"}, {"clf_out_4", "max_logit_gamma"}, {"agg_out", "agg_out"},
       {"predict_agg_scores", "agg_scores_mean"}, {"predict_final_scores_mean", "score"}, {"predict_final_labels_mean", "pred_labels"},
-      {"total_proj", "scl_features"}, {"cl_labels", "scl_class_ids"}, {"total_aug", "F"}, {"shuffle_total_aug", "shuffle_V"},
+      {"v2t_position", "position.visual"}, {"a2t_position", "position.audio"}, {"total_proj", "scl_features"}, {"cl_labels", "scl_class_ids"}, {"total_aug", "F"}, {"shuffle_total_aug", "shuffle_V"},
       {"shuffle_aug_out", "shuffle_out"}, {"shuffle_gt_labels", "shuffle_labels"},
       {"supcon.mean_log_prob_pos", "scl_mean_log_prob_pos"}};
   static const std::map<std::string, std::string> per_modality{
-      {"{m}_normed", "normed"}, {"{m}_output", "encoder_out"}, {"{m}_attention", "label_attention"}, {"{m}_lsr", "X_alpha"},
+      {"{m}_normed", "normed"}, {"{m}_encoder_in", "encoder_in"}, {"{m}_output", "encoder_out"}, {"{m}_attention", "label_attention"}, {"{m}_lsr", "X_alpha"},
       {"latent_{m}", "Z_alpha"}, {"recon_{m}", "X_tilde"}, {"{m}_sim", "proto_softmax"}, {"{m}_latent_padding", "delta"},
       {"{m}_padding", "D_tilde"}, {"{m}_aug", "X_beta"}, {"{m}_beta", "X_gamma"}, {"{m}_clf_out_1", "logits_alpha"},
       {"{m}_clf_out_3", "logits_beta"}, {"{m}_clf_out_4", "logits_gamma"}, {"latent_aug_{m}", "Z_beta"},

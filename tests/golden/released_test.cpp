@@ -11,6 +11,11 @@ struct GivenCarat : recipe::Carat {
   using Shuffle = GivenShuffle;
 };
 
+struct GivenCaratUnaligned : recipe::CaratUnaligned {
+  using Shuffle = GivenShuffle;
+  using Alignment = GivenPlaces;
+};
+
 }  // namespace
 
 TEST_CASE("RAMer as released agrees with the released code") {
@@ -18,3 +23,8 @@ TEST_CASE("RAMer as released agrees with the released code") {
 }
 
 TEST_CASE("CARAT agrees with the released code") { run_kind("carat", true, true, &compare_ramer<GivenCarat, backend::Cpu, Double>); }
+
+TEST_CASE("CARAT for unaligned input agrees with the released code") {
+  run_kind("carat", true, false, &compare_ramer<GivenCaratUnaligned, backend::Cpu, Double>);
+  run_kind("carat", true, false, &compare_ramer<GivenCaratUnaligned, backend::Cpu, Float>);
+}

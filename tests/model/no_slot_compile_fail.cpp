@@ -6,6 +6,7 @@ struct Mine {
   static constexpr const char* name = "mine";
   using Base = ramer::recipe::Ramer;
   using Wiring = Base::Wiring;
+  using Alignment = Base::Alignment;
   using Encoder = Base::Encoder;
   using Auxiliary = Base::Auxiliary;
   using Projection = Base::Projection;

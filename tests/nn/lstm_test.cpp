@@ -60,6 +60,10 @@ TEST_CASE("parameters: names, shapes, decay, start values") {
     CHECK(largest <= 0.2);  // 1 / sqrt(25), whatever comes in
     CHECK(largest > 0.18);
   }
+  const double start = list[0]->value(0);
+  nn::start_from_normal(module, 0.02);  // is not for recurrent layers
+  nn::register_parameters<E>(module, backend, 1);
+  CHECK(list[0]->value(0) == start);
   CHECK_THROWS_AS(nn::Lstm<E>(3, 2, 0), ConfigError);
   CHECK_THROWS_AS(nn::Lstm<E>(3, 0, 1), ConfigError);
 }

@@ -101,6 +101,11 @@ struct CtcAlignment {
   using Config = CtcAlignmentConfig;
   static constexpr bool enabled = true;
 
+  /// The plan of one modality, and its tokens. @param positions rows of its position table
+  static void build(AlignmentPlan& plan, const Config& c, const ModalityBatch& m, Index positions, TokenPlan& tokens) {
+    plan.build(m, c.length, positions, tokens);
+  }
+
   template <class E>
   struct Aligned {
     nn::Var<E, 2> rows;    ///< (B L, D)
@@ -123,10 +128,7 @@ struct CtcAlignment {
       if (!plan.all) x = autodiff::gather_rows(ctx.tape, x, device_view(ctx, plan.available));  // (R', D)
       const nn::Var<E, 2> logits = position(ctx, x, plan.sequence);                             // (R', L + 1)
       ctx.tap("position", which, logits);
-      const nn::Var<E, 2> rows =
-          autodiff::soft_align(ctx.tape, x, logits, std::span<const std::int32_t>(plan.offsets));  // (B L, D)
-      ctx.tap("aligned", which, rows);
-      return {rows, logits};
+      return {autodiff::soft_align(ctx.tape, x, logits, std::span<const std::int32_t>(plan.offsets)), logits};
     }
     template <class Self, class Visitor>
     static void parameters(Self& self, Visitor&& visit) {

@@ -100,6 +100,7 @@ struct Transformer {
     }
     /// The others, of a normalised x.
     nn::Var<E, 2> encode(nn::Context<E>& ctx, nn::Var<E, 2> x, const TokenPlan& plan, Index which) const {
+      ctx.tap("encoder_in", which, x);
       nn::Var<E, 2> h = input(ctx, x);                                                                         // (R, H)
       h = autodiff::add_embedding(ctx.tape, h, ctx.template use<2>(position), device_view(ctx, plan.position));
       if (!target_time.extents.empty()) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ramer/contrast/prototypes.hpp"
+#include "ramer/encoder/ctc_alignment.hpp"
 #include "ramer/encoder/tokens.hpp"
 #include "ramer/loss/objective.hpp"
 #include "ramer/model/detail/check_recipe.hpp"
@@ -27,6 +28,7 @@ template <class Recipe>
 struct RamerConfig {
   static_assert(detail::CheckRecipe<Recipe>::value);
   typename Recipe::Encoder::Config encoder;
+  typename Recipe::Alignment::Config alignment;
   typename Recipe::Projection::Config projection;
   typename Recipe::Adversary::Config adversary;
   typename Recipe::Reconstruction::Config reconstruction;
@@ -65,6 +67,7 @@ struct RamerConfig {
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
     field("encoder", self.encoder, "uni-modal encoders");
+    if constexpr (Recipe::Alignment::enabled) field("alignment", self.alignment, "what makes modalities of different length alike");
     field("projection", self.projection, "specificity and commonality subspaces");
     field("adversary", self.adversary, "modality discriminator");
     field("reconstruction", self.reconstruction, "latent codes and two-level reconstruction");

@@ -3,6 +3,7 @@
 
 #include "ramer/contrast/supervised.hpp"
 #include "ramer/core/schema.hpp"
+#include "ramer/encoder/ctc_alignment.hpp"
 #include "ramer/encoder/person_segment_attention.hpp"
 #include "ramer/encoder/tokens.hpp"
 #include "ramer/shuffle/stack.hpp"
@@ -14,6 +15,7 @@ struct RamerPlan {
   Index batch = 0, labels = 0;
   std::vector<const ModalityBatch*> modality;           ///< in the model's order
   std::vector<encoder::TokenPlan> tokens;               ///< (M)
+  std::vector<encoder::AlignmentPlan> alignment;        ///< (M) empty where rows are not aligned
   encoder::AuxiliaryPlan auxiliary;                     ///< where the auxiliary task runs
 
   bool personality = false, unknown_person = false;
@@ -43,10 +45,12 @@ struct RamerPlan {
   const std::uint8_t* present_of(std::size_t m) const { return present_column_.data() + m * static_cast<std::size_t>(batch); }
 
   /// Matches modalities by name, and works out tokens and presence.
+  /// @param make_tokens fills tokens[m] from the modality's rows, make_tokens(m, rows)
   /// @throws DataError for an empty batch, one without the target that is asked about, a modality that it lacks or that has
   /// another
   ///   width, arrays whose lengths do not fit together, and a position outside the table; the plan must then be built anew
-  void build_inputs(const Schema& schema, const Batch& b, encoder::TargetTime time, encoder::Missing missing, bool with_auxiliary) {
+  template <class MakeTokens>
+  void build_inputs(const Schema& schema, const Batch& b, encoder::Missing missing, bool with_auxiliary, MakeTokens make_tokens) {
     batch = b.size;
     labels = schema.label_count();
     const std::size_t count = schema.modalities.size(), rows = static_cast<std::size_t>(batch);
@@ -57,6 +61,7 @@ struct RamerPlan {
                        " target segments for ", batch, " samples");
     modality.resize(count);
     tokens.resize(count);
+    alignment.resize(count);
     for (std::size_t m = 0; m < count; ++m) {
       const ModalitySchema& want = schema.modalities[m];
       const auto found = std::find_if(b.modalities.begin(), b.modalities.end(), [&](const auto& x) { return x.name == want.name; });
@@ -75,7 +80,7 @@ struct RamerPlan {
                          want.name, ": ", r, " rows, but ", found->person.size(), " persons, ", found->segment.size(),
                          " segments and ", found->position.size(), " positions");
       modality[m] = &*found;
-      tokens[m].build(b, *found, time, want.positions, schema.has_target);
+      make_tokens(m, *found);
     }
     if (with_auxiliary) {
       build_personality(schema, b);

@@ -1,6 +1,6 @@
 // wiring::Ramer: the slots of RAMer, its ablations and its relatives, connected as Figure 2 of the paper draws them.
 //
-//   raw -> Encoder [-> Auxiliary] -> label attention -> X_alpha -> Reconstruction (Z, X~, D~, X_beta, X_gamma)
+//   raw [-> Alignment] -> Encoder [-> Auxiliary] -> label attention -> X_alpha -> Reconstruction (Z, X~, D~, X_beta, X_gamma)
 //   X_gamma -> G -> C,  X_alpha -> f_m -> S,  C and S -> Adversary, Orthogonality, CommonSemantic
 //   X_sigma -> class scores (max over modalities);  Z -> Prototypes, Contrast;  C + S -> Shuffle -> aggregation
 #pragma once
@@ -46,14 +46,14 @@ struct FinalScore {
   }
 };
 
-/// The module of an auxiliary task, where the recipe has one.
-template <class Auxiliary, class E>
-struct AuxiliaryModule {
+/// The module of a policy, where the policy has one.
+template <class Policy, class E>
+struct ModuleOf {
   struct type {};
 };
-template <class Auxiliary, class E>
-requires(Auxiliary::enabled) struct AuxiliaryModule<Auxiliary, E> {
-  using type = typename Auxiliary::template Module<E>;
+template <class Policy, class E>
+requires(Policy::enabled) struct ModuleOf<Policy, E> {
+  using type = typename Policy::template Module<E>;
 };
 
 }  // namespace detail
@@ -95,6 +95,7 @@ struct Ramer {
     using State = Ramer::State<Recipe, E>;
     using Var2 = nn::Var<E, 2>;
     using Var3 = nn::Var<E, 3>;
+    using Alignment = typename detail::ModuleOf<typename Recipe::Alignment, E>::type;
     using Reconstruction = typename Recipe::Reconstruction;
     static constexpr bool has_c = Recipe::Projection::commonality, has_s = Recipe::Projection::specificity;
     static constexpr bool has_beta = Reconstruction::beta, has_gamma = Reconstruction::gamma;
@@ -110,6 +111,7 @@ struct Ramer {
           slots_(Recipe::ShuffleInput::slots(given.modality_count())),
           order_(config.order_of(given.modality_count())),
           shuffle_input_(config.encoder.hidden) {
+      if constexpr (Recipe::Alignment::enabled) place_aligned();
       const Schema& schema = schema_;
       const Index m_count = schema.modality_count(), c = schema.label_count();
       require<ConfigError>(m_count > 0 && c > 0, "a model needs modalities and labels; the schema has ", m_count, " and ",
@@ -123,6 +125,9 @@ struct Ramer {
         branches_.emplace_back(hidden_, m_count, config.reconstruction);
         score_.push_back(nn::Parameter<E>({c, hidden_}, nn::Init::fan_in(hidden_), true));
         if constexpr (has_s) specificity_.emplace_back(hidden_, config.projection.specificity_dropout);
+        if constexpr (Recipe::Alignment::enabled) {
+          alignment_.push_back(m == reference_ ? Alignment() : Alignment(config.alignment, s.width));
+        }
         if constexpr (Recipe::Auxiliary::enabled) {
           if (auxiliary_) auxiliary_modules_.emplace_back(hidden_, schema.personality_width > 0);
         }
@@ -149,6 +154,7 @@ struct Ramer {
         for (std::size_t m = 0; m < list.size(); ++m)
           visit(std::string(prefix) + "." + self.schema_.modalities[m].name, list[m]);
       };
+      if constexpr (Recipe::Alignment::enabled) each("alignment", self.alignment_);
       each("encoder", self.encoders_);
       if (!self.personality_.empty()) {
         visit("personality", self.personality_[0]);
@@ -191,7 +197,14 @@ struct Ramer {
     /// @param supervised whether losses are wanted where the batch has labels; otherwise its labels are not looked at
     void build_plan(Plan& plan, const Batch& batch, bool training, const RandomStream& stream,
                     bool supervised = true) const {
-      plan.build_inputs(schema_, batch, config_.target_time, config_.missing, auxiliary_);
+      plan.build_inputs(schema_, batch, config_.missing, auxiliary_, [&](std::size_t m, const ModalityBatch& rows) {
+        const Index positions = schema_.modalities[m].positions;
+        if constexpr (Recipe::Alignment::enabled) {
+          if (static_cast<Index>(m) != reference_)
+            return Recipe::Alignment::build(plan.alignment[m], config_.alignment, rows, positions, plan.tokens[m]);
+        }
+        plan.tokens[m].build(batch, rows, config_.target_time, positions, schema_.has_target);
+      });
       if constexpr (Recipe::Auxiliary::enabled) {
         if (auxiliary_) Recipe::Auxiliary::build(plan.auxiliary, batch, plan.modality, plan.tokens, plan.known);
       }
@@ -236,6 +249,16 @@ struct Ramer {
       if (really) schema.personality_width = 0;
       return schema;
     }
+    /// Aligned modalities have as many tokens as places, whatever comes in.
+    void place_aligned() {
+      require<ConfigError>(!schema_.has_target, "aligned rows have neither person nor moment: a model that aligns its input cannot be ",
+                           "asked about a target");
+      reference_ = static_cast<Index>(config_.alignment.reference_of(schema_));
+      for (Index m = 0; m < schema_.modality_count(); ++m) {
+        Index& positions = schema_.modalities[static_cast<std::size_t>(m)].positions;
+        if (m != reference_) positions = config_.alignment.positions(positions);
+      }
+    }
     static std::vector<const std::uint8_t*>& plan_scratch(Plan& plan) {
       plan.present_pointers.clear();
       for (std::size_t m = 0; m < plan.tokens.size(); ++m) plan.present_pointers.push_back(plan.present_of(m));
@@ -250,9 +273,11 @@ struct Ramer {
     Index hidden_, slots_;
     std::vector<Index> order_;  ///< of fusion, (M)
     bool auxiliary_ = false;
+    Index reference_ = 0;       ///< the modality that is not aligned, where others are
+    std::vector<Alignment> alignment_;
     std::vector<typename Recipe::Encoder::template Module<E>> encoders_, personality_;
     std::vector<nn::Parameter<E>> unknown_person_;
-    std::vector<typename detail::AuxiliaryModule<typename Recipe::Auxiliary, E>::type> auxiliary_modules_;
+    std::vector<typename detail::ModuleOf<typename Recipe::Auxiliary, E>::type> auxiliary_modules_;
     std::vector<encoder::LabelAttention<E>> label_attention_;
     std::vector<reconstruction::Branch<Reconstruction, E>> branches_;
     std::vector<nn::Parameter<E>> score_;

@@ -9,6 +9,7 @@ namespace ramer::recipe {
 struct Ramer {
   static constexpr const char* name = "ramer";
   using Wiring = wiring::Ramer;
+  using Alignment = encoder::AsGiven;                      // between input normalisation and encoder
   using Encoder = encoder::Transformer;                    // section 4.1
   using Auxiliary = encoder::PersonSegmentAttention;       // section 4.1, where a target person is given
   using Projection = projection::Subspaces;                // S^m = f_m(X_alpha), C^m = G(X_gamma)
@@ -75,6 +76,13 @@ struct Carat : RamerReleased {
     c.weights.shuffled = 0.1;
     c.weights.unshuffled = 1.0;
   }
+};
+
+/// CARAT for unaligned input: all modalities but the text are aligned to 50 places, the release's choice where masks are to have
+/// the same length; its other one is 500. It trains without a CTC loss.
+struct CaratUnaligned : Carat {
+  static constexpr const char* name = "carat-unaligned";
+  using Alignment = encoder::CtcAlignment;
 };
 
 }  // namespace ramer::recipe

@@ -56,10 +56,10 @@ struct LstmLayer {
 
   LstmLayer() = default;
   LstmLayer(Index in, Index width)
-      : weight_ih({4 * width, in}, Init::fan_in(width), true),
-        weight_hh({4 * width, width}, Init::fan_in(width), true),
-        bias_ih({4 * width}, Init::fan_in(width), false),
-        bias_hh({4 * width}, Init::fan_in(width), false) {}
+      : weight_ih({4 * width, in}, Init::fan_in(width).staying(), true),
+        weight_hh({4 * width, width}, Init::fan_in(width).staying(), true),
+        bias_ih({4 * width}, Init::fan_in(width).staying(), false),
+        bias_hh({4 * width}, Init::fan_in(width).staying(), false) {}
 
   /// (R, I) -> (R, H), rows in the order of time.
   Var<E, 2> operator()(Context<E>& ctx, Var<E, 2> x, const autodiff::TimeSteps& steps) const {

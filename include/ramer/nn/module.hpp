@@ -87,12 +87,13 @@ std::vector<Parameter<E>*> register_parameters(Module& module, typename E::Backe
   return list;
 }
 
-/// Makes every drawn matrix start from N(0, sd) and every drawn vector (a bias) from 0; constants stay. To be called before
+/// Makes every drawn matrix start from N(0, sd) and every drawn vector (a bias) from 0; constants stay, and so do an LSTM's, as
+/// in the released codes. To be called before
 /// `register_parameters`.
 template <class Module>
 void start_from_normal(Module& module, double sd) {
   for_each_parameter(module, [&](const std::string&, auto& p) {
-    if (p.init.kind != Init::Kind::Constant) p.init = p.extents.size() > 1 ? Init::normal(sd) : Init::constant(0);
+    if (p.init.kind != Init::Kind::Constant && !p.init.stays) p.init = p.extents.size() > 1 ? Init::normal(sd) : Init::constant(0);
   });
 }
 

@@ -15,7 +15,8 @@ namespace ramer::nn {
 /// Distribution of a parameter's start value. Draws depend on the seed and the parameter's name alone.
 struct Init {
   enum class Kind { Constant, Normal, Uniform } kind = Kind::Constant;
-  double scale = 0;  ///< the constant, the standard deviation, or the bound of U(-bound, bound)
+  double scale = 0;    ///< the constant, the standard deviation, or the bound of U(-bound, bound)
+  bool stays = false;  ///< `start_from_normal` leaves it alone
 
   static Init constant(double value) { return {Kind::Constant, value}; }
   static Init normal(double sd) { return {Kind::Normal, sd}; }
@@ -24,6 +25,7 @@ struct Init {
   static Init xavier(Index in, Index out) { return uniform(std::sqrt(6.0 / static_cast<double>(in + out))); }
   /// U(-1 / sqrt(in), 1 / sqrt(in)): Kaiming uniform with a = sqrt 5, and the usual bias of a linear layer.
   static Init fan_in(Index in) { return uniform(in > 0 ? 1.0 / std::sqrt(static_cast<double>(in)) : 0.0); }
+  Init staying() const { return {kind, scale, true}; }
 };
 
 /// A trainable tensor. Its gradient is elsewhere (Gradients), so that a model can be shared while it predicts.

@@ -65,6 +65,10 @@ concept HasModule = requires {
   typename P::template Module<E>;
 };
 template <class P, class E>
+concept HasSteps = requires(const typename P::template Module<E>& m, nn::Context<E>& ctx, nn::Var<E, 2> x, const encoder::TokenPlan& tokens) {
+  { m.encode(ctx, m.normalize(ctx, x, Index{0}), tokens, Index{0}) } -> std::same_as<nn::Var<E, 2>>;
+};
+template <class P, class E>
 concept HasTerms = requires(nn::Context<E>& ctx, const typename P::Config& config, const projection::Discriminator<E>& d,
                             std::span<const nn::Var<E, 2>> xs, const projection::AdversaryRows& rows) {
   { P::template terms<E>(ctx, config, d, 0, xs, xs, rows) } -> std::same_as<projection::AdversarialTerms<E>>;
@@ -98,6 +102,7 @@ struct CheckRecipe {
       "the recipe has no slot " #slot ": add `using " #slot " = ...;` or inherit recipe::Ramer")
 #define RAMER_MEMBER(slot, concept, member) \
   static_assert(concept<typename R::slot>, "the policy in slot " #slot " of the recipe lacks " member)
+  RAMER_SLOT(Alignment);
   RAMER_SLOT(Encoder);
   RAMER_SLOT(Auxiliary);
   RAMER_SLOT(Projection);
@@ -110,6 +115,8 @@ struct CheckRecipe {
   RAMER_SLOT(Contrast);
   RAMER_SLOT(ShuffleInput);
   RAMER_SLOT(Shuffle);
+  RAMER_MEMBER(Alignment, HasConfig, "`struct Config` that lists its fields");
+  RAMER_MEMBER(Alignment, HasEnabled, "`static constexpr bool enabled`");
   RAMER_MEMBER(Encoder, HasConfig, "`struct Config` that lists its fields");
   RAMER_MEMBER(Auxiliary, HasEnabled, "`static constexpr bool enabled`");
   RAMER_MEMBER(Projection, HasConfig, "`struct Config` that lists its fields");
@@ -144,6 +151,9 @@ struct CheckPolicies {
   static_assert(!(condition) || concept<typename R::slot, E>, "the policy in slot " #slot " of the recipe lacks " member)
 #define RAMER_MEMBER(slot, concept, member) RAMER_MEMBER_IF(true, slot, concept, member)
   RAMER_MEMBER(Encoder, HasModule, "`template <class E> struct Module`");
+  RAMER_MEMBER_IF(R::Alignment::enabled, Alignment, HasModule, "`template <class E> struct Module`");
+  RAMER_MEMBER_IF(R::Alignment::enabled, Encoder, HasSteps,
+                  "`normalize(ctx, x, which)` and `encode(ctx, x, tokens, which)` of its Module: rows are aligned between the two");
   RAMER_MEMBER_IF(R::Auxiliary::enabled, Auxiliary, HasModule, "`template <class E> struct Module`");
   RAMER_MEMBER_IF(R::Adversary::enabled, Adversary, HasTerms,
                   "`template <class E> static AdversarialTerms<E> terms(ctx, config, discriminator, phase, c, s, rows)`");

@@ -95,7 +95,7 @@ class Ramer::Module<Recipe, E>::Pass {
     for (Index m = 0; m < m_count; ++m) {
       const auto at = static_cast<std::size_t>(m);
       const encoder::TokenPlan& tokens = plan.tokens[at];
-      Var2 h = self.encoders_[at](ctx, input(plan.modality[at]->features, plan.modality[at]->width), tokens, m);  // (R, H)
+      Var2 h = hidden_states(m);                                                                                   // (R, H)
       const encoder::LabelRows* rows = &tokens;
       if constexpr (Recipe::Auxiliary::enabled) {
         if (self.auxiliary_) {
@@ -110,6 +110,18 @@ class Ramer::Module<Recipe, E>::Pass {
       alpha[at] = x.reshape(Shape{batch.size * labels, hidden});
     }
     tap("X_alpha", alpha);
+  }
+  Var2 hidden_states(Index m) {
+    const auto at = static_cast<std::size_t>(m);
+    const auto& encoder = self.encoders_[at];
+    const Var2 raw = input(plan.modality[at]->features, plan.modality[at]->width);
+    if constexpr (Recipe::Alignment::enabled) {
+      if (m != self.reference_) {
+        const Var2 x = self.alignment_[at](ctx, encoder.normalize(ctx, raw, m), plan.alignment[at], m).rows;       // (B L, D)
+        return encoder.encode(ctx, x, plan.tokens[at], m);
+      }
+    }
+    return encoder(ctx, raw, plan.tokens[at], m);
   }
   Var2 encode_personality() {
     const Var2 rows = autodiff::gather_rows(ctx.tape, input(batch.personality, batch.personality_width),
