@@ -8,4 +8,5 @@
 extern template ramer::app::Kind ramer::app::make_kind<ramer::recipe::Ramer>();
 extern template ramer::app::Kind ramer::app::make_kind<ramer::recipe::RamerReleased>();
 extern template ramer::app::Kind ramer::app::make_kind<ramer::recipe::Carat>();
+extern template ramer::app::Kind ramer::app::make_kind<ramer::recipe::CaratUnaligned>();
 extern template ramer::app::Kind ramer::app::make_kind<ramer::recipe::EarlyFusion>();

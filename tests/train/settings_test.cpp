@@ -15,12 +15,14 @@ namespace {
 
 struct Settings {
   wiring::RamerConfig<recipe::Ramer> model;
+  encoder::CtcAlignmentConfig alignment;
   wiring::TailorConfig<recipe::Tailor> tailor;
   wiring::EarlyFusionConfig fusion;
   train::TrainerConfig train;
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
     field("model", self.model, "RAMer");
+    field("alignment", self.alignment, "alignment of unaligned input");
     field("tailor", self.tailor, "TAILOR");
     field("fusion", self.fusion, "early fusion");
     field("train", self.train, "training");
@@ -57,6 +59,8 @@ const std::vector<Row> kRows{
     {"model.weights.orthogonality", {"-1"}, {"5e-6"}, "at least 0"},
     {"model.common_semantic_dropout", {"1"}, {"0"}, kRate},
     {"model.threshold", {"-0.1", "1.1"}, {"0", "1"}, "0 to 1"},
+    {"alignment.length", {"0", "-1"}, {"1", "500"}, kSize},
+    {"alignment.layers", {"0", "1001"}, {"1", "3"}, "1 to 1000"},
     {"tailor.encoder.hidden", {"1"}, {"2"}, "2 to 2147483647"},
     {"tailor.encoder.heads", {"0"}, {"1"}, kSize},
     {"tailor.encoder.inner", {"0"}, {"1"}, kSize},

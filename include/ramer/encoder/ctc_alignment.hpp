@@ -29,7 +29,7 @@ struct CtcAlignmentConfig {
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
     field("length", self.length, "places L that an aligned modality has", extent());
-    field("layers", self.layers, "layers of the LSTM", extent());
+    field("layers", self.layers, "layers of the LSTM", between(1, 1000));
     field("reference", self.reference, "the modality that stays as it is; the first, if none has this name");
   }
   /// Rows of an aligned modality's position table, where its raw tokens have `raw` positions.
