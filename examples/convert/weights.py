@@ -310,7 +310,7 @@ def import_weights(options):
     if options.data:
         data, about = ramer_dataset.read(options.data)
         labels = json.loads(about.get("labels", "null"))
-        has_target = "target" in data
+        has_target = "target" in data and options.view == "persons"
         for m in model.modalities:
             width = data[f"{m}.features"].shape[1] if f"{m}.features" in data else None
             if width != model.widths[m]:
@@ -349,7 +349,7 @@ def import_weights(options):
     ramer_dataset.write(options.out, tensors, {
         "format": "ramer.checkpoint", "version": "1", "kind": "model", "recipe": model.recipe, "precision": "float",
         "config": json.dumps(config), "schema": json.dumps(schema),
-        "run": json.dumps({"threshold": threshold}), "imported": os.path.basename(options.state),
+        "run": json.dumps({"threshold": threshold, "view": options.view}), "imported": os.path.basename(options.state),
     })  # fmt: skip
     print(f"{options.out}: recipe {model.recipe}, {len(tensors)} tensors, width {model.hidden}, {options.heads} heads, threshold {threshold}")
     if unread:
@@ -421,8 +421,8 @@ def told_by_metadata(about):
     """What an import of these weights has to be told, as far as the checkpoint says it."""
     config = json.loads(about.get("config", "{}"))
     out = [f"--heads {config['encoder']['heads']}"] if "heads" in config.get("encoder", {}) else []
-    threshold = json.loads(about.get("run", "{}")).get("threshold", config.get("threshold"))
-    return " ".join(out + ([f"--threshold {threshold}"] if threshold is not None else []))
+    run = json.loads(about.get("run", "{}"))
+    return " ".join(out + [f"--{key} {run[key]}" for key in ("threshold", "view") if key in run])
 
 
 def export_weights(options):
@@ -494,6 +494,7 @@ def main():
     load.add_argument("--modalities", help="their order in the weights, where they are not text,visual,audio")
     load.add_argument("--heads", type=int, default=8, help="attention heads, which no tensor tells (default: 8)")
     load.add_argument("--threshold", type=float, help="a label is predicted where its score is above (default: 0.25)")
+    load.add_argument("--view", choices=("persons", "target", "all"), default="persons", help="what the model is shown of several people")
     load.add_argument("--queue", type=int, default=8192, help="places of a fresh contrast queue, where the file has none")
     load.add_argument("--seed", type=int, default=1, help="of its rows")
     load.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the model. Repeatable")
