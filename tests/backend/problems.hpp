@@ -100,6 +100,15 @@ struct AddColumn {
   Target<T> y;
   RAMER_HD void operator()(Index r, Index c) const { y.put(r * cols + c, x[r * cols + c] * column[c]); }
 };
+/// Four columns in a call.
+template <class T>
+struct AddColumns {
+  static constexpr Index kBlock = 4;
+  AddColumn<T> one;
+  RAMER_HD void operator()(Index r, Index block) const {
+    for (Index c = kBlock * block; c < kBlock * (block + 1) && c < one.cols; ++c) one(r, c);
+  }
+};
 template <class T>
 struct Square {
   const T* x;
@@ -218,7 +227,11 @@ class ProblemMaker {
   void map_2d(P& p) {
     const Index rows = extent(), cols = large_ && coin() ? 20000 : extent();
     const AddColumn<T> f{p.input(numbers(rows * cols)), p.input(numbers(cols)), cols, p.output(rows * cols, coin(), rng_)};
-    p.run = [f, rows, cols](B& b) { b.map_2d(rows, cols, f); };
+    if (coin()) {
+      p.run = [f, rows, cols](B& b) { b.map_2d(rows, (cols + 3) / 4, AddColumns<T>{f}); };
+    } else {
+      p.run = [f, rows, cols](B& b) { b.map_2d(rows, cols, f); };
+    }
   }
   void sum(P& p) {
     const Index n = large_ ? 50000 + below(30000) : extent() * extent();

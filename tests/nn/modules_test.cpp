@@ -185,10 +185,23 @@ struct Twins {
   }
 };
 
-TEST_CASE("two parameters of one name are refused") {
+struct DropoutTwins {
+  nn::Linear<E> linear{2, 2};
+  nn::Dropout one{0.1}, two{0.1};
+  template <class Self, class Visitor>
+  static void parameters(Self& self, Visitor&& visit) {
+    visit("linear", self.linear);
+    visit("same", self.one);
+    visit("same", self.two);
+  }
+};
+
+TEST_CASE("two parameters, or two dropouts, of one name are refused") {
   backend::Reference backend;
   Twins twins;
   CHECK_THROWS_WITH_AS(nn::register_parameters<E>(twins, backend, 1), "two parameters are called same.weight", ConfigError);
+  DropoutTwins dropouts;
+  CHECK_THROWS_AS(nn::register_parameters<E>(dropouts, backend, 1), ConfigError);
 }
 
 }  // namespace

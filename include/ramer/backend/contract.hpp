@@ -13,7 +13,8 @@
 //   * Not-a-number is not hidden: it reaches every result that it is part of. What a mask leaves out must be finite.
 //   * Extents may be 0; the sum of nothing is 0. A kernel neither allocates from the heap after it has seen its largest shape nor
 //     waits for the host.
-//   * Functors are named structs marked RAMER_HD with a const operator(); different indices write different places.
+//   * Functors are named structs marked RAMER_HD with a const operator(); different indices write different places. One that
+//     handles many elements in a call says how many in `kBlock`, so that `map_2d` is cut finely enough.
 #pragma once
 
 #include <cmath>

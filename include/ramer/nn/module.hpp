@@ -69,7 +69,7 @@ void for_each_parameter(Module& module, F f) {
 
 /// Gives every parameter its name and number and every dropout its stream, and draws start values from the seed.
 /// @return pointers to the parameters in order; valid as long as the module stays where it is
-/// @throws ConfigError if two parameters have one name
+/// @throws ConfigError if two parameters, or two dropouts, have one name
 template <class E, class Module>
 std::vector<Parameter<E>*> register_parameters(Module& module, typename E::Backend& backend, std::uint64_t seed) {
   std::vector<Parameter<E>*> list;
@@ -81,7 +81,10 @@ std::vector<Parameter<E>*> register_parameters(Module& module, typename E::Backe
     p.reset(seed, backend);
     list.push_back(&p);
   };
-  auto on_dropout = [&](const std::string& path, Dropout& d) { d.stream = name_hash(path); };
+  auto on_dropout = [&](const std::string& path, Dropout& d) {
+    require<ConfigError>(seen[path]++ == 0, "two dropouts are called ", path, ": they would draw the same");
+    d.stream = name_hash(path);
+  };
   detail::Walk<decltype(on_parameter), decltype(on_dropout)> walk{"", on_parameter, on_dropout};
   walk("", module);
   return list;

@@ -10,6 +10,16 @@ inline constexpr Index kMapBlock = 16384;  ///< elements; several microseconds o
 
 constexpr Index ceil_div(Index a, Index b) { return (a + b - 1) / b; }
 
+/// Calls of a functor that make a block.
+template <class F>
+constexpr Index calls_in_block() {
+  if constexpr (requires { F::kBlock; }) {
+    return std::max<Index>(1, kMapBlock / F::kBlock);
+  } else {
+    return kMapBlock;
+  }
+}
+
 template <class F>
 void map(Workers& workers, Index n, const F& f) {
   workers.run(ceil_div(n, kMapBlock), [&](Index block, int) {
@@ -23,8 +33,8 @@ void map(Workers& workers, Index n, const F& f) {
 template <class F>
 void map_2d(Workers& workers, Index rows, Index cols, const F& f) {
   if (rows <= 0 || cols <= 0) return;
-  const Index block_cols = std::min(cols, kMapBlock), col_blocks = ceil_div(cols, block_cols);
-  const Index block_rows = std::max<Index>(1, kMapBlock / block_cols);
+  const Index block_cols = std::min(cols, calls_in_block<F>()), col_blocks = ceil_div(cols, block_cols);
+  const Index block_rows = std::max<Index>(1, calls_in_block<F>() / block_cols);
   workers.run(ceil_div(rows, block_rows) * col_blocks, [&](Index block, int) {
     const F g = f;
     const Index row = block / col_blocks * block_rows, row_end = std::min(rows, row + block_rows);
