@@ -82,10 +82,11 @@ TEST_CASE("person and segment attention's derivatives, with and without personal
   const Batch batch = a_batch();
   for (const auto time : {encoder::TargetTime::All, encoder::TargetTime::Segment}) {
     const auto tokens = plan_of(batch, 1, time);
-    encoder::PersonSegmentPlan plan;
-    plan.build(batch, batch.modalities[1]);
+    encoder::AuxiliaryPlan plan;
+    plan.attention.resize(1);
+    plan.attention[0].build(batch, batch.modalities[1]);
     for (const bool personality : {true, false}) {
-      encoder::PersonSegmentAttention::Module<E> module(3, personality);
+      encoder::PersonSegmentAttention::Module<E> module(3, personality, {personality ? 0.5 : 1.0});
       const auto size = tokens.rows * 3;
       CHECK(nn::check_module(module, {nn::check_values(size), nn::check_values(size, 2)}, [&](auto& ctx, const auto& in) {
               const auto h = rows_of(3)(in[0]);
@@ -182,9 +183,10 @@ TEST_CASE("groups of the two attentions by hand") {
 TEST_CASE("the two attentions by hand: uniform where nothing is available") {
   const Batch batch = by_hand();
   const auto tokens = plan_of(batch, 0, encoder::TargetTime::All, 4);
-  encoder::PersonSegmentPlan plan;
-  plan.build(batch, batch.modalities[0]);
-  encoder::PersonSegmentAttention::Module<E> module(1, false);
+  encoder::AuxiliaryPlan plan;
+  plan.attention.resize(1);
+  plan.attention[0].build(batch, batch.modalities[0]);
+  encoder::PersonSegmentAttention::Module<E> module(1, false, {});
   backend::Reference backend;
   autodiff::Workspace<HostMemory> workspace;
   E::Tape tape(backend, workspace, false);

@@ -78,6 +78,9 @@ TEST_CASE("settings that reach far leave alone what comes before") {
   untouched(order, together({label_vectors, codes, {"S", "logits_alpha", "loss cls_alpha", "loss rec_tilde", "prototypes"}}));
   CHECK(order.contains("X_beta"));
   CHECK(order.contains("X_gamma"));
+  const Names scale = changed_by("auxiliary.scale=0.25");
+  untouched(scale, {"normed", "layer0", "encoder_out", "aux_inter", "aux_intra"});
+  CHECK(scale.contains("aux_reduced_target"));
   const Names start = changed_by("start=normal");
   untouched(start, {"normed", "layer0", "encoder_out"});
   for (const char* name : {"X_alpha", "Z_alpha", "X_beta", "C", "S", "logits_alpha", "agg_out", "score"}) CHECK(start.contains(name));

@@ -46,6 +46,7 @@ const std::vector<Row> kRows{
     {"model.projection.generator_dropout", {"1"}, {"0.5"}, kRate},
     {"model.projection.specificity_dropout", {"1"}, {"0.5"}, kRate},
     {"model.adversary.dropout", {"1"}, {"0.5"}, kRate},
+    {"model.auxiliary.scale", {"0", "-1", "inf"}, {"0.25", "2"}, "more than 0"},
     {"model.adversary.reversal", {"-1", "inf"}, {"0", "10"}, "at least 0"},
     {"model.reconstruction.latent", {"0"}, {"1"}, kSize},
     {"model.prototypes.momentum", {"1.01", "-0.01"}, {"0", "1"}, "0 to 1"},

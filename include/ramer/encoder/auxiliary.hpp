@@ -5,10 +5,16 @@
 
 namespace ramer::encoder {
 
+struct NoAuxiliaryConfig {
+  template <class Self, class Visitor>
+  static void fields(Self&, Visitor&&) {}
+};
+
 /// Personality as the release's compiled MEmoR version uses it: its encoder's outputs stand behind a modality's along time, and label
 /// attention looks at both. No attention over persons or segments. Rows: the target's tokens, then the same tokens' personality,
 /// masked where it is not known.
 struct PersonalityTimeConcat {
+  using Config = NoAuxiliaryConfig;
   static constexpr bool enabled = true;
 
   /// @param known (R) whether the personality of a token's person is; empty without personality
@@ -43,7 +49,7 @@ struct PersonalityTimeConcat {
   template <class E>
   struct Module {
     Module() = default;
-    Module(Index, bool) {}
+    Module(Index, bool, const Config&) {}
 
     /// h (R, H), personality (R, H) or invalid -> the rows of `label_rows`.
     nn::Var<E, 2> operator()(nn::Context<E>& ctx, nn::Var<E, 2> h, nn::Var<E, 2> personality, const TokenPlan& tokens,
@@ -69,6 +75,7 @@ struct PersonalityTimeConcat {
 
 /// No auxiliary task: label attention sees the encoder's output.
 struct NoAuxiliary {
+  using Config = NoAuxiliaryConfig;
   static constexpr bool enabled = false;
 };
 

@@ -70,11 +70,22 @@ struct AuxiliaryPlan {
   std::vector<LabelRows> rows;
 };
 
+struct PersonSegmentConfig {
+  double scale = 1.0;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor&& field) {
+    field("scale", self.scale, "factor on J after its two residual attentions, which about quadruple it; 0.25 gives it unit scale again",
+          more_than(0));
+  }
+};
+
 /// Per modality: J = [H_m | H_p] (R, 2H), or H_m without personality;
 ///   J += Att(J over the persons of each segment);  J += Att(J over the segments of each person),
 /// Att(q = k = v = x) = softmax(x x^T / sqrt(width)) x over available rows (no projections, one head); then the rows that label
 /// attention looks at, Linear 2H -> H with personality (section 4.1).
 struct PersonSegmentAttention {
+  using Config = PersonSegmentConfig;
   static constexpr bool enabled = true;
 
   static void build(AuxiliaryPlan& plan, const Batch& batch, const std::vector<const ModalityBatch*>& modalities,
@@ -87,9 +98,10 @@ struct PersonSegmentAttention {
   template <class E>
   struct Module {
     std::vector<nn::Linear<E>> reduce;  ///< one with personality, none without
+    typename E::Real factor = 1;
 
     Module() = default;
-    Module(Index hidden, bool with_personality) {
+    Module(Index hidden, bool with_personality, const Config& c) : factor(static_cast<typename E::Real>(c.scale)) {
       if (with_personality) reduce.emplace_back(2 * hidden, hidden);
     }
 
@@ -111,6 +123,7 @@ struct PersonSegmentAttention {
       j = autodiff::add(ctx.tape, j, autodiff::attention(ctx.tape, j, j, j, intra(ctx, plan), 1, scale));
       ctx.tap("aux_intra", which, j);
       j = autodiff::gather_rows(ctx.tape, j, device_view(ctx, tokens.target));                                 // (R_t, 2H)
+      if (factor != Real(1)) j = autodiff::scale(ctx.tape, j, factor);
       if (!reduce.empty()) j = reduce[0](ctx, j);                                                              // (R_t, H)
       ctx.tap("aux_reduced_target", which, j);
       return j;

@@ -29,6 +29,7 @@ struct RamerConfig {
   static_assert(detail::CheckRecipe<Recipe>::value);
   typename Recipe::Encoder::Config encoder;
   typename Recipe::Alignment::Config alignment;
+  typename Recipe::Auxiliary::Config auxiliary;
   typename Recipe::Projection::Config projection;
   typename Recipe::Adversary::Config adversary;
   typename Recipe::Reconstruction::Config reconstruction;
@@ -68,6 +69,7 @@ struct RamerConfig {
   static void fields(Self& self, Visitor&& field) {
     field("encoder", self.encoder, "uni-modal encoders");
     if constexpr (Recipe::Alignment::enabled) field("alignment", self.alignment, "what makes modalities of different length alike");
+    field("auxiliary", self.auxiliary, "attention over persons and segments");
     field("projection", self.projection, "specificity and commonality subspaces");
     field("adversary", self.adversary, "modality discriminator");
     field("reconstruction", self.reconstruction, "latent codes and two-level reconstruction");

@@ -129,7 +129,7 @@ struct Ramer {
           alignment_.push_back(m == reference_ ? Alignment() : Alignment(config.alignment, s.width));
         }
         if constexpr (Recipe::Auxiliary::enabled) {
-          if (auxiliary_) auxiliary_modules_.emplace_back(hidden_, schema.personality_width > 0);
+          if (auxiliary_) auxiliary_modules_.emplace_back(hidden_, schema.personality_width > 0, config.auxiliary);
         }
       }
       if (auxiliary_ && schema.personality_width > 0) {

@@ -118,6 +118,7 @@ struct CheckRecipe {
   RAMER_MEMBER(Alignment, HasConfig, "`struct Config` that lists its fields");
   RAMER_MEMBER(Alignment, HasEnabled, "`static constexpr bool enabled`");
   RAMER_MEMBER(Encoder, HasConfig, "`struct Config` that lists its fields");
+  RAMER_MEMBER(Auxiliary, HasConfig, "`struct Config` that lists its fields");
   RAMER_MEMBER(Auxiliary, HasEnabled, "`static constexpr bool enabled`");
   RAMER_MEMBER(Projection, HasConfig, "`struct Config` that lists its fields");
   RAMER_MEMBER(Projection, HasSubspaces, "`static constexpr bool commonality` and `specificity`");
