@@ -3,6 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include "heap_counter.hpp"
+#include "ramer/backend/cpu.hpp"
+#include "ramer/loss/ctc.hpp"
 #include "ramer/nn/gradcheck.hpp"
 
 using namespace ramer;
@@ -144,6 +147,42 @@ TEST_CASE("parameters, settings, and which modality stays") {
   CHECK_THROWS_AS(encoder::CtcAlignment::Module<E>(config(0), 2), ConfigError);
   c.layers = 0;
   CHECK_THROWS_AS(encoder::CtcAlignment::Module<E>(c, 2), ConfigError);
+}
+
+TEST_CASE("plan, alignment, CTC loss and their reverse allocate nothing when a batch is repeated") {
+  using Fast = nn::Engine<backend::Cpu, Float>;
+  const ModalityBatch m = modality({9, 3, 0, 6}, {1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1});
+  for (const int threads : {1, 2}) {
+    backend::Cpu backend(threads);
+    encoder::CtcAlignment::Module<Fast> module(config(5), 2);
+    std::vector<Index> sizes;
+    for (const auto* p : nn::register_parameters<Fast>(module, backend, 1)) sizes.push_back(p->size());
+    nn::Gradients<Fast> gradients(sizes);
+    autodiff::Workspace<HostMemory> workspace;
+    encoder::AlignmentPlan plan;
+    encoder::TokenPlan tokens;
+    loss::CtcPlan targets;
+    const std::vector<std::int32_t> wanted{3, 2, 0, 5};
+    const auto step = [&] {
+      plan.build(m, 5, 5, tokens);
+      targets.build_in_order(plan.offsets, wanted, loss::CtcReduction::Mean);
+      Fast::Tape tape(backend, workspace, true);
+      gradients.begin_step();
+      nn::Context<Fast> ctx{tape, &gradients, true};
+      const auto y = module(ctx, nn::Var<Fast, 2>(m.features.data(), Shape{m.rows(), Index{2}}), plan, 0);
+      const auto target = tape.target(y.rows);
+      backend.fill(target.data, y.rows.size(), 1.0f);
+      const Fast::Tape::Seed seed{loss::ctc(ctx, y.logits, targets), 1.0f};
+      tape.reverse(std::span(&seed, 1));
+    };
+    const test::HeapCounter cold;
+    step();
+    CHECK(cold.requests() > 0);
+    const test::HeapCounter warm;
+    for (int repeat = 0; repeat < 3; ++repeat) step();
+    const long repeated = warm.requests();
+    CHECK(repeated == 0);
+  }
 }
 
 }  // namespace
