@@ -5,5 +5,6 @@
 
 int main(int argc, char** argv) {
   using namespace ramer;
-  return app::run<recipe::Ramer, recipe::RamerReleased, recipe::Carat, recipe::CaratUnaligned, recipe::EarlyFusion>(argc, argv);
+  return app::run<recipe::Ramer, recipe::RamerReleased, recipe::Carat, recipe::CaratUnaligned, recipe::Tailor,
+                  recipe::TailorUnaligned, recipe::EarlyFusion>(argc, argv);
 }

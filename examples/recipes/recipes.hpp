@@ -4,9 +4,12 @@
 
 #include "ramer/app/model_system.hpp"
 #include "ramer/model/early_fusion.hpp"
+#include "ramer/model/tailor.hpp"
 
 extern template ramer::app::Kind ramer::app::make_kind<ramer::recipe::Ramer>();
 extern template ramer::app::Kind ramer::app::make_kind<ramer::recipe::RamerReleased>();
 extern template ramer::app::Kind ramer::app::make_kind<ramer::recipe::Carat>();
 extern template ramer::app::Kind ramer::app::make_kind<ramer::recipe::CaratUnaligned>();
+extern template ramer::app::Kind ramer::app::make_kind<ramer::recipe::Tailor>();
+extern template ramer::app::Kind ramer::app::make_kind<ramer::recipe::TailorUnaligned>();
 extern template ramer::app::Kind ramer::app::make_kind<ramer::recipe::EarlyFusion>();

@@ -20,6 +20,8 @@ class Dataset;
 
 namespace recipe {
 struct Ramer;
+struct Tailor;
+struct TailorUnaligned;
 }  // namespace recipe
 
 }  // namespace ramer

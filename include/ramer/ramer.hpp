@@ -22,6 +22,7 @@
 #include "ramer/autodiff/gradcheck.hpp"
 #include "ramer/model/ablations.hpp"
 #include "ramer/model/model.hpp"
+#include "ramer/model/tailor.hpp"
 #include "ramer/train/optimizer.hpp"
 #include "ramer/train/step.hpp"
 #include "ramer/baseline/linear.hpp"

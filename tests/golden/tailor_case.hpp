@@ -39,6 +39,10 @@ struct TailorCase {
     c.fusion.positions = dims.at("max_pos").at("cross").get<Index>();
     for (const std::string& m : options.value("fusion_order", std::vector<std::string>{}))
       c.fusion.order.push_back(std::find(modalities.begin(), modalities.end(), m) - modalities.begin());
+    if constexpr (requires { c.alignment.length; }) {
+      c.alignment.length = c.fusion.places;
+      c.weights.ctc = options.at("w_ctc").get<double>();
+    }
     c.decoder.layers = dims.at("decoder_layers").get<Index>();
     c.encoder.dropout = dropout_rate(options, "encoder");
     c.fusion.dropout = dropout_rate(options, "cross");
@@ -119,6 +123,9 @@ struct TailorCase {
     if (ours == "decoder.embedding") return "decoder.embeddings.word_embeddings.weight";
     if (cut("decoder.")) return decoder_name(rest);
     for (std::size_t k = 0; k < modalities.size(); ++k) {
+      if (cut("alignment." + modalities[k] + ".position.layer."))  // <l>.weight_ih is weight_ih_l<l>
+        return file.config.at("ctc").at(modalities[k]).get<std::string>() + ".pred_output_position_inclu_blank." +
+               rest.substr(rest.find('.') + 1) + "_l" + rest.substr(0, rest.find('.'));
       if (cut("encoder." + modalities[k] + ".")) return encoder_name(modalities[k], rest);
       if (cut("specificity." + modalities[k] + ".")) return "private_feature_extractor." + std::to_string(k) + ".0." + rest;
     }
@@ -134,13 +141,15 @@ struct TailorCase {
     if (dot == std::string::npos) return theirs;
     const std::string base = theirs.substr(0, dot);
     const auto m = std::find(modalities.begin(), modalities.end(), theirs.substr(dot + 1)) - modalities.begin();
-    return (base == "P" ? "S" : base == "disc_P" ? "disc_S" : base) + "." + std::to_string(m);
+    const std::map<std::string, std::string> ours{{"P", "S"}, {"disc_P", "disc_S"}, {"ctc_logits", "position"}};
+    return (ours.contains(base) ? ours.at(base) : base) + "." + std::to_string(m);
   }
 
   static const std::map<std::string, std::string>& terms() {
     static const std::map<std::string, std::string> names{{"cls", "classification"}, {"adv_C", "adv_commonality"},
                                                           {"adv_P", "adv_specificity"}, {"orth_CP", "orth_common_specific"},
-                                                          {"orth_PP", "orth_specific_specific"}, {"cml", "common_semantic"}};
+                                                          {"orth_PP", "orth_specific_specific"}, {"cml", "common_semantic"},
+                                                          {"ctc", "ctc"}};
     return names;
   }
 

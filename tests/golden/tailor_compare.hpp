@@ -38,7 +38,7 @@ class TailorComparison : public ModelComparison<Model<R, Backend, Precision>> {
   std::optional<std::string> intermediate(const std::string& theirs, Part part) const override {
     return theirs == "pred_labels" && part != Part::Evaluation ? std::nullopt : std::optional(theirs);
   }
-  /// In an aligned file everything is available and of one length: packed rows are laid out like padded ones.
+  /// Everything is available, and the samples are of one length: packed rows are laid out like padded ones.
   std::optional<std::vector<double>> arranged(const std::string& name, const std::string&, const Recorder<E>& recorder,
                                               bool adjoint) const override {
     return this->tapped(case_.tap(name), recorder, adjoint);

@@ -30,3 +30,8 @@ TEST_CASE("TAILOR agrees with the golden files") {
   run_tailor<recipe::Tailor, Double>(true);
   run_tailor<recipe::Tailor, Float>(true);
 }
+
+TEST_CASE("TAILOR for unaligned input agrees with the golden files") {
+  run_tailor<recipe::TailorUnaligned, Double>(false);
+  run_tailor<recipe::TailorUnaligned, Float>(false);
+}

@@ -8,6 +8,7 @@ struct Mine {
   static constexpr const char* name = "mine";
   using Base = ramer::recipe::Tailor;
   using Wiring = Base::Wiring;
+  using Alignment = Base::Alignment;
   using Encoder = Base::Encoder;
   using Adversary = Base::Adversary;
   using Orthogonality = Base::Orthogonality;

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "model/sample_batch.hpp"
+#include "model/unaligned_batch.hpp"
 #include "ramer/backend/reference.hpp"
 #include "ramer/model/model.hpp"
 #include "ramer/train/step.hpp"
@@ -15,47 +16,6 @@ struct Unaligned : recipe::Ramer {
   using Alignment = encoder::CtcAlignment;
 };
 using TestModel = Model<Unaligned, backend::Reference, Double>;
-
-/// Numbers of tokens per sample; a negative one: as many, none of which is available.
-struct Lengths {
-  std::vector<Index> text{3, 1, 4, 2}, audio{9, 2, 5, 7};
-};
-
-Batch make_batch(const Lengths& lengths) {
-  const RandomStream stream(5, name_hash("test.unaligned"));
-  Batch batch;
-  batch.size = static_cast<Index>(lengths.text.size());
-  batch.label_count = 2;
-  for (const auto& [name, width, counts] : {std::tuple{"text", Index{3}, &lengths.text}, std::tuple{"audio", Index{2}, &lengths.audio}}) {
-    ModalityBatch m;
-    m.name = name;
-    m.width = width;
-    for (std::size_t b = 0; b < counts->size(); ++b) {
-      const Index n = (*counts)[b];
-      for (Index t = 0; t < std::abs(n); ++t) {
-        m.available.push_back(n > 0);
-        m.person.push_back(0);
-        m.segment.push_back(static_cast<std::int32_t>(t));
-        m.position.push_back(static_cast<std::int32_t>(t));
-        for (Index d = 0; d < width; ++d)
-          m.features.push_back(n > 0 ? static_cast<float>(stream.normal((b * 2 + (width == 2)) * 100 + static_cast<std::uint64_t>(t),
-                                                                        static_cast<std::uint32_t>(d)))
-                                     : 0.0f);
-      }
-      m.offsets.push_back(static_cast<std::int32_t>(m.rows()));
-    }
-    batch.modalities.push_back(std::move(m));
-  }
-  for (Index b = 0; b < batch.size; ++b) {
-    batch.persons.push_back(1);
-    batch.segments.push_back(0);
-    for (const Index y : {b % 2, b / 2 % 2}) batch.labels.push_back(static_cast<std::uint8_t>(y));
-    batch.id.push_back(b);
-    batch.sample.push_back(static_cast<std::int32_t>(b));
-  }
-  batch.label_mask.assign(batch.labels.size(), 1);
-  return batch;
-}
 
 /// The audio's raw rows need no position: there are fewer than the batches below have.
 Schema make_schema() {
@@ -89,7 +49,7 @@ train::OptimizerConfig fast() {
 }
 
 TEST_CASE("training reaches the alignment, and a sample's prediction does not depend on its batch") {
-  const Batch batch = make_batch({});
+  const Batch batch = test::make_unaligned({});
   TestModel model(make_schema(), make_config(), backend::Reference{});
   train::Stepper<TestModel> stepper(model, fast(), 1);
   const double first = stepper.run(batch, 0, 0).total;
@@ -110,13 +70,13 @@ TEST_CASE("training reaches the alignment, and a sample's prediction does not de
     const auto alone = predict(model, test::pick(batch, {b}));
     CHECK(alone == std::vector<double>(all.begin() + 2 * b, all.begin() + 2 * b + 2));
   }
-  Batch moved = make_batch({});
+  Batch moved = test::make_unaligned({});
   moved.modalities[1].features[0] += 1;
   CHECK(predict(model, moved) != all);  // the first audio row of the first sample has an influence
 }
 
 TEST_CASE("a missing modality is missing, whether its tokens are not there or not available") {
-  const Batch absent = make_batch({{3, 1, 4, 2}, {9, 0, 5, 0}}), unavailable = make_batch({{3, 1, 4, 2}, {9, -2, 5, -7}});
+  const Batch absent = test::make_unaligned({{3, 1, 4, 2}, {9, 0, 5, 0}}), unavailable = test::make_unaligned({{3, 1, 4, 2}, {9, -2, 5, -7}});
   for (const auto missing : {encoder::Missing::PresentOnly, encoder::Missing::All}) {
     auto config = make_config();
     config.missing = missing;
@@ -140,7 +100,7 @@ TEST_CASE("a missing modality is missing, whether its tokens are not there or no
 }
 
 TEST_CASE("an unavailable token among others changes nothing") {
-  const Batch batch = make_batch({});
+  const Batch batch = test::make_unaligned({});
   Batch longer = batch;
   ModalityBatch& m = longer.modalities[1];
   m.available.insert(m.available.begin() + 4, 0);  // in the middle of the first sample
@@ -155,7 +115,7 @@ TEST_CASE("what cannot be aligned, and who is aligned to whom") {
   Schema schema = make_schema();
   schema.has_target = true;
   CHECK_THROWS_AS(TestModel(schema, make_config(), backend::Reference{}), ConfigError);
-  CHECK_THROWS_AS(predict(TestModel(make_schema(), make_config(), backend::Reference{}), make_batch({{9}, {1}})), DataError);
+  CHECK_THROWS_AS(predict(TestModel(make_schema(), make_config(), backend::Reference{}), test::make_unaligned({{9}, {1}})), DataError);
 
   const auto aligned = [](const std::string& reference) {
     auto config = make_config();

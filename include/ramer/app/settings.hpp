@@ -41,6 +41,7 @@ inline std::vector<std::string> preset_of(const std::string& name) {
           "model.encoder.inner=64",
           "model.encoder.layers=1",
           "model.encoder.dropout=0.2",
+          "model.fusion.layers=1",
           "model.reconstruction.latent=32",
           "model.contrast.queue=1024",
           "model.weights.contrast=0.01",

@@ -15,7 +15,8 @@ namespace ramer::loss {
 
 /// How the losses of a batch become one number. Samples that do not count are left out of both.
 enum class CtcReduction {
-  Mean,  ///< mean over samples of loss / max(target length, 1)
+  Mean,         ///< mean over samples of loss / max(target length, 1)
+  MeanOfTotals, ///< mean over samples of the loss
   Sum
 };
 
@@ -57,7 +58,7 @@ struct CtcPlan {
       longest_target = std::max(longest_target, wanted);
       if (!counts.empty() && !counts[b]) continue;
       ++taking_part;
-      weight[b] = reduction == CtcReduction::Sum ? 1.0 : 1.0 / static_cast<double>(std::max<Index>(wanted, 1));
+      weight[b] = reduction == CtcReduction::Mean ? 1.0 / static_cast<double>(std::max<Index>(wanted, 1)) : 1.0;
     }
     for (double& w : weight)
       w /= reduction == CtcReduction::Sum ? 1.0 : static_cast<double>(std::max<std::size_t>(taking_part, 1));
@@ -108,6 +109,7 @@ namespace ramer {
 template <>
 struct EnumNames<loss::CtcReduction> {
   static constexpr std::pair<std::string_view, loss::CtcReduction> values[] = {{"mean", loss::CtcReduction::Mean},
+                                                                               {"mean_of_totals", loss::CtcReduction::MeanOfTotals},
                                                                                {"sum", loss::CtcReduction::Sum}};
 };
 }  // namespace ramer

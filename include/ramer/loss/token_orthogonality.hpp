@@ -18,6 +18,7 @@ struct TokenRowsOf {
 
 /// sum_m mean_b ||C^m_b (S^m_b)^T||_F^2 over the rows of sample b: a Gram matrix of tokens by tokens.
 struct TokenGram {
+  static constexpr bool enabled = true;
   static constexpr bool pairs = false;
 
   template <class E>

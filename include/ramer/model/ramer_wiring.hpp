@@ -15,6 +15,7 @@
 #include "ramer/loss/common_semantic.hpp"
 #include "ramer/loss/orthogonality.hpp"
 #include "ramer/loss/reconstruction.hpp"
+#include "ramer/model/detail/module_of.hpp"
 #include "ramer/model/outputs.hpp"
 #include "ramer/model/ramer_config.hpp"
 #include "ramer/model/ramer_plan.hpp"
@@ -44,16 +45,6 @@ struct FinalScore {
     for (Index k = 0; k < slots; ++k) mean += backend::activate(backend::Activation::Sigmoid, aggregated[k * cells + i]);
     score[i] = (backend::activate(backend::Activation::Sigmoid, top[i]) + mean / static_cast<T>(slots)) / T(2);
   }
-};
-
-/// The module of a policy, where the policy has one.
-template <class Policy, class E>
-struct ModuleOf {
-  struct type {};
-};
-template <class Policy, class E>
-requires(Policy::enabled) struct ModuleOf<Policy, E> {
-  using type = typename Policy::template Module<E>;
 };
 
 }  // namespace detail

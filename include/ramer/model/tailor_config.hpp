@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ramer/encoder/cross_transformer.hpp"
+#include "ramer/encoder/ctc_alignment.hpp"
 #include "ramer/encoder/label_decoder.hpp"
 #include "ramer/encoder/tokens.hpp"
 #include "ramer/model/detail/check_tailor.hpp"
@@ -32,17 +33,28 @@ struct TailorWeights {
   }
 };
 
+struct TailorUnalignedWeights : TailorWeights {
+  double ctc = 0.5;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor&& field) {
+    TailorWeights::fields(self, field);
+    field("ctc", self.ctc, "CTC loss of the alignments", at_least(0));
+  }
+};
+
 /// The defaults are the published ones. Slots of a recipe supply their own groups; `encoder.hidden`, `heads` and `inner` are those
 /// of the cross transformers and the label decoder too.
 template <class Recipe>
 struct TailorConfig {
   static_assert(detail::CheckTailor<Recipe>::value);
+  typename Recipe::Alignment::Config alignment;
   typename Recipe::Encoder::Config encoder;
   TailorProjectionConfig projection;
   typename Recipe::Fusion::Config fusion;
   encoder::LabelDecoderConfig decoder;
   typename Recipe::Adversary::Config adversary;
-  TailorWeights weights;
+  std::conditional_t<Recipe::Alignment::enabled, TailorUnalignedWeights, TailorWeights> weights;
   double head_dropout = 0.1;
   double common_semantic_dropout = 0.1;
   encoder::Missing missing = encoder::Missing::PresentOnly;
@@ -52,6 +64,7 @@ struct TailorConfig {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
+    if constexpr (Recipe::Alignment::enabled) field("alignment", self.alignment, "what makes modalities of different length alike");
     field("encoder", self.encoder, "uni-modal encoders; hidden, heads and inner also of what follows them");
     field("projection", self.projection, "private and common extractors");
     field("fusion", self.fusion, "cross transformers");

@@ -1,6 +1,6 @@
 // wiring::Tailor: the slots of TAILOR (Zhang et al., AAAI 2022), connected.
 //
-//   raw -> Encoder -> H_m;  S_m = tanh(dropout(f_m H_m)),  C_m = tanh(dropout(G H_m)),  C = sum_m C_m, for every token
+//   raw [-> Alignment] -> Encoder -> H_m;  S_m = tanh(dropout(f_m H_m)),  C_m = tanh(dropout(G H_m)),  C = sum_m C_m, for every token
 //   S_m and C -> Fusion -> memory -> label decoder -> one logit per label
 //   S_m and C_m -> Adversary, Orthogonality;  first C of a sample -> common-semantic head
 //
@@ -11,6 +11,7 @@
 #include "ramer/encoder/transformer.hpp"
 #include "ramer/loss/common_semantic.hpp"
 #include "ramer/loss/token_orthogonality.hpp"
+#include "ramer/model/detail/module_of.hpp"
 #include "ramer/model/outputs.hpp"
 #include "ramer/model/tailor_config.hpp"
 #include "ramer/model/tailor_plan.hpp"
@@ -39,7 +40,10 @@ struct Tailor {
     using Config = TailorConfig<Recipe>;
     using State = Tailor::State;
     using Var2 = nn::Var<E, 2>;
+    using Alignment = typename detail::ModuleOf<typename Recipe::Alignment, E>::type;
     using Fusion = typename Recipe::Fusion::template Module<E>;
+    static constexpr bool aligns = Recipe::Alignment::enabled;
+    static constexpr bool has_adversary = Recipe::Adversary::enabled;
     static constexpr int phases = Recipe::Adversary::phases;
 
     Module(const Schema& schema, const Config& config)
@@ -48,9 +52,7 @@ struct Tailor {
       require<ConfigError>(m_count > 0 && c > 0, "a model needs modalities and labels; the schema has ", m_count, " and ", c);
       require<ConfigError>(!schema.has_target, "this model knows no persons and cannot be asked about one of them: show it one ",
                            "sequence, with the view target (that person's) or all (everybody's)");
-      places_ = config.fusion.places;
-      for (const ModalitySchema& s : schema.modalities)
-        if (config.fusion.places == 0) places_ = std::max(places_, s.positions);
+      places_ = count_places();
       const Index all = (m_count + 1) * places_;
       positions_ = config.fusion.positions > 0 ? config.fusion.positions : all;
       require<ConfigError>(places_ > 0 && all < (Index{1} << 20), "fusion.places: expected at least 1, and fewer than 2^20 for ",
@@ -58,7 +60,7 @@ struct Tailor {
       require<ConfigError>(positions_ >= all, "fusion.positions: expected at least ", all, " for ", m_count,
                            " modalities and what they have in common, found ", positions_);
       for (Index m = 0; m < m_count; ++m) {
-        const ModalitySchema& s = schema.modalities[static_cast<std::size_t>(m)];
+        const ModalitySchema& s = schema_.modalities[static_cast<std::size_t>(m)];
         encoders_.emplace_back(config.encoder, config.encoder.layers_of(m, m_count), s.width, s.positions, false);
         specificity_.emplace_back(hidden, config.projection.private_dropout);
       }
@@ -68,8 +70,14 @@ struct Tailor {
       head_ = nn::Linear<E>(hidden, 1);
       head_dropout_.rate = config.head_dropout;
       common_semantic_ = loss::CommonSemanticHead<E>(hidden, c, config.common_semantic_dropout);
-      discriminator_ = projection::Discriminator<E>(hidden, m_count, config.adversary.dropout);
+      if constexpr (has_adversary) discriminator_.emplace_back(hidden, m_count, config.adversary.dropout);
       nn::start_from_normal(*this, 0.02);
+      if constexpr (aligns) {  // recurrent weights start as they do everywhere
+        for (Index m = 0; m < m_count; ++m) {
+          const ModalitySchema& s = schema_.modalities[static_cast<std::size_t>(m)];
+          alignment_.push_back(m == reference_ ? Alignment() : Alignment(config.alignment, s.width));
+        }
+      }
     }
 
     template <class Self, class Visitor>
@@ -77,6 +85,7 @@ struct Tailor {
       const auto each = [&](const char* prefix, auto& list) {
         for (std::size_t m = 0; m < list.size(); ++m) visit(std::string(prefix) + "." + self.schema_.modalities[m].name, list[m]);
       };
+      if constexpr (aligns) each("alignment", self.alignment_);
       each("encoder", self.encoders_);
       each("specificity", self.specificity_);
       visit("commonality", self.commonality_);
@@ -85,7 +94,7 @@ struct Tailor {
       visit("head", self.head_);
       visit("head.dropout", self.head_dropout_);
       visit("common_semantic", self.common_semantic_);
-      visit("discriminator", self.discriminator_);
+      if constexpr (has_adversary) visit("discriminator", self.discriminator_[0]);
     }
     /// Whether a phase of the procedure updates the parameter called `name`.
     static bool in_phase(std::string_view name, int phase) {
@@ -98,9 +107,17 @@ struct Tailor {
 
     /// @param supervised whether losses are wanted where the batch has labels; otherwise its labels are not looked at
     void build_plan(Plan& plan, const Batch& batch, bool, const RandomStream&, bool supervised = true) const {
-      plan.build_inputs(schema_, batch, config_.missing, order_, places_, positions_);
+      plan.build_inputs(schema_, batch, config_.missing, order_, places_, positions_, [&](std::size_t m, const ModalityBatch& rows) {
+        if constexpr (aligns) {
+          if (static_cast<Index>(m) != reference_) {
+            Recipe::Alignment::build(plan.alignment[m], config_.alignment, rows, schema_.modalities[m].positions, plan.tokens[m]);
+            return true;
+          }
+        }
+        return false;
+      });
       plan.supervised = supervised && batch.has_labels();
-      if (plan.supervised) plan.build_targets(batch);
+      if (plan.supervised) plan.build_targets(batch, static_cast<std::size_t>(reference_), aligned_places());
     }
     /// One forward pass; losses where the plan has labels. Phase: see the adversary.
     Outputs<E> forward(nn::Context<E>& ctx, const Batch&, const Plan& plan, const State&, int phase) const {
@@ -112,11 +129,32 @@ struct Tailor {
     class Pass;
     friend class Pass;
 
+    Index aligned_places() const {
+      if constexpr (aligns) return config_.alignment.length;
+      return 0;
+    }
+    /// Places of a modality's sequence. Aligned modalities have as many as they are aligned to, whatever comes in.
+    Index count_places() {
+      Index most = 0;
+      if constexpr (aligns) reference_ = static_cast<Index>(config_.alignment.reference_of(schema_));
+      for (Index m = 0; m < schema_.modality_count(); ++m) {
+        Index& positions = schema_.modalities[static_cast<std::size_t>(m)].positions;
+        Index places = positions;
+        if constexpr (aligns) {
+          if (m != reference_) positions = config_.alignment.positions(positions), places = config_.alignment.length;
+        }
+        most = std::max(most, places);
+      }
+      return config_.fusion.places > 0 ? config_.fusion.places : most;
+    }
+
     Schema schema_;
     Config config_;
     std::vector<Index> order_;  ///< of fusion, (M)
     Index places_ = 0;          ///< of a modality's sequence
     Index positions_ = 0;       ///< rows of the fusion's position tables
+    Index reference_ = 0;       ///< the modality that is not aligned, where others are
+    std::vector<Alignment> alignment_;
     std::vector<typename Recipe::Encoder::template Module<E>> encoders_;
     std::vector<projection::SubspaceMap<E>> specificity_;
     projection::SubspaceMap<E> commonality_;
@@ -125,7 +163,7 @@ struct Tailor {
     nn::Linear<E> head_;
     nn::Dropout head_dropout_;
     loss::CommonSemanticHead<E> common_semantic_;
-    projection::Discriminator<E> discriminator_;
+    std::vector<projection::Discriminator<E>> discriminator_;
   };
 };
 
