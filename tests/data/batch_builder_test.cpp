@@ -215,6 +215,29 @@ TEST_CASE("the view `target` shows the target person alone") {
                        doctest::Contains("the view 'target' needs 'target' in a data set of 2 persons"), DataError);
 }
 
+TEST_CASE("the view `moment` shows the target person at the target time alone") {
+  const auto seen = [](Ints target) {
+    const Dataset d = make_dataset(one_sample(2, 3, {0, 1, -1, 2, -1, 3}, {1, 1, 1, 1, 1, 1}, std::move(target)));
+    return batch_of(d, {0}, {.view = PersonView::kMoment, .modalities = {}, .labels = {}});
+  };
+  const Batch there = seen({1, 2}), gone = seen({1, 1});
+  for (const Batch* b : {&there, &gone}) {
+    CHECK_FALSE(b->has_target());
+    CHECK(b->persons == Ints{1});
+    CHECK(b->segments == Ints{1});
+    CHECK(b->modalities[0].offsets == Ints{0, 1});
+    CHECK(b->modalities[0].position == Ints{0});
+  }
+  CHECK(there.modalities[0].available == Bytes{1});
+  CHECK(gone.modalities[0].available == Bytes{0});
+  CHECK(there.modalities[0].features != gone.modalities[0].features);
+  CHECK(std::all_of(gone.modalities[0].features.begin(), gone.modalities[0].features.end(), [](float x) { return x == 0; }));
+  DatasetArrays a = small_arrays();
+  a.target.clear();
+  CHECK_THROWS_WITH_AS(batch_of(make_dataset(a), {0}, {.view = PersonView::kMoment, .modalities = {}, .labels = {}}),
+                       doctest::Contains("the view 'moment' needs 'target'"), DataError);
+}
+
 TEST_CASE("the view `all` shows everybody as one long sequence") {
   const Batch b = batch_of(make_dataset(small_arrays()), {0, 1}, {.view = PersonView::kAll, .modalities = {}, .labels = {}});
   CHECK_FALSE(b.has_target());
@@ -276,7 +299,7 @@ TEST_CASE("without labels a batch has none") {
 
 TEST_CASE("once warm, building allocates nothing") {
   const Dataset d = make_dataset(small_arrays());
-  for (const PersonView view : {PersonView::kPersons, PersonView::kTarget, PersonView::kAll}) {
+  for (const PersonView view : {PersonView::kPersons, PersonView::kTarget, PersonView::kMoment, PersonView::kAll}) {
     BatchBuilder builder(d, {.view = view, .modalities = {}, .labels = {}});
     Batch batch;
     const Ints large{0, 1, 0, 1, 0, 1}, small{1, 0};

@@ -146,7 +146,7 @@ inline void add_experiment(CLI::App& app, Options& o, const std::string& names, 
   app.add_option("--batch", o.batch, "Samples of a batch (train.batch)")->type_name("N");
   app.add_option("--view", o.view, "What is shown of several people: persons, target or all (train.view)")
       ->type_name("NAME")
-      ->check(CLI::IsMember({"persons", "target", "all"}));
+      ->check(CLI::IsMember({"persons", "target", "moment", "all"}));
   app.add_option("--modalities", o.modalities, "Use these alone, in this order. Default: all")
       ->type_name("A,B,...")
       ->delimiter(',')
@@ -216,7 +216,7 @@ inline Parsed parse_command_line(int argc, const char* const* argv, const std::v
   train.add_option("--seed", o.seed, "Seed of everything that is drawn (train.seed)")->type_name("N");
   train.add_option("--view", o.view, "What is shown of several people: persons, target or all (train.view)")
       ->type_name("NAME")
-      ->check(CLI::IsMember({"persons", "target", "all"}));
+      ->check(CLI::IsMember({"persons", "target", "moment", "all"}));
   train.add_option("--modalities", o.modalities, "Train on these alone, in this order. Default: all")
       ->type_name("A,B,...")
       ->delimiter(',')

@@ -36,12 +36,12 @@ struct LinearSettings {
   }
 };
 
-/// What a linear model is fed, by the view: `target` is the target at the target time alone, `persons` that and the mean
+/// What a linear model is fed, by the view: `target` and `moment` are the target at the target time alone, `persons` that and the mean
 /// over everybody's window, `all` the mean alone.
 inline Pooling pooling_of(data::PersonView view) {
-  return view == data::PersonView::kTarget ? Pooling::Target
-         : view == data::PersonView::kAll  ? Pooling::Window
-                                           : Pooling::TargetAndWindow;
+  return data::shows_target_alone(view)       ? Pooling::Target
+         : view == data::PersonView::kAll ? Pooling::Window
+                                          : Pooling::TargetAndWindow;
 }
 
 /// Pooled rows (N, W) of samples, after what `options` drops. @throws DataError

@@ -168,7 +168,7 @@ class DropInView {
 
  private:
   bool shown(std::int32_t person, std::size_t sample) const {
-    return view_ != data::PersonView::kTarget || person == before_.target_person[sample];
+    return !data::shows_target_alone(view_) || person == before_.target_person[sample];
   }
 
   data::Dataset dataset_;

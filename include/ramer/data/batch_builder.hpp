@@ -29,6 +29,7 @@ namespace ramer::data {
 enum class PersonView {
   kPersons,  ///< everybody, as persons: for systems that know persons
   kTarget,   ///< the target person's tokens alone; P becomes 1, without target
+  kMoment,   ///< the target person at the target time alone: one token; P becomes 1, without target
   kAll       ///< everybody's tokens as one long sequence, person-major; P becomes 1, without target
 };
 
@@ -38,11 +39,14 @@ namespace ramer {
 template <>
 struct EnumNames<data::PersonView> {
   static constexpr std::pair<std::string_view, data::PersonView> values[] = {
-      {"persons", data::PersonView::kPersons}, {"target", data::PersonView::kTarget}, {"all", data::PersonView::kAll}};
+      {"persons", data::PersonView::kPersons}, {"target", data::PersonView::kTarget}, {"moment", data::PersonView::kMoment}, {"all", data::PersonView::kAll}};
 };
 }  // namespace ramer
 
 namespace ramer::data {
+
+/// Whether a view shows one person alone.
+constexpr bool shows_target_alone(PersonView view) { return view == PersonView::kTarget || view == PersonView::kMoment; }
 
 struct BatchOptions {
   PersonView view = PersonView::kPersons;
@@ -51,7 +55,7 @@ struct BatchOptions {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
-    field("view", self.view, "what is shown of several persons: persons, target (that person alone) or all (one sequence)");
+    field("view", self.view, "what is shown of several persons: persons, target (that person alone), moment (that person at the time asked about) or all (one sequence)");
     field("modalities", self.modalities, "modalities in order, by name; empty: all");
     field("labels", self.labels, "labels in order, by name; empty: all");
   }
@@ -91,6 +95,7 @@ class BatchBuilder {
   bool shown(Index person, Index only) const { return only < 0 || person == only; }
   void add_tokens_by_place(std::int32_t n, Batch& out, BatchReport& report);
   void add_tokens_by_modality(std::int32_t n, Batch& out);
+  Index shown_length(Index times) const;
   void add_all_positions(const Modality& from, ModalityBatch& to) const;
   void add_token(const Modality& from, std::int32_t row, std::int32_t person, std::int32_t segment, std::int32_t position,
                  ModalityBatch& to) const;

@@ -14,9 +14,9 @@ namespace ramer::train {
 /// @throws DataError for a modality or label that the data set does not have
 inline Schema make_schema(const data::Dataset& dataset, const data::BatchOptions& options = {}) {
   Schema schema;
-  const Index persons = options.view == data::PersonView::kTarget ? 1 : dataset.persons();
+  const Index persons = data::shows_target_alone(options.view) ? 1 : dataset.persons();
   const auto add = [&](const data::Modality& m) {
-    schema.modalities.push_back({m.name, m.features.extent(1), persons * m.index.extent(2)});
+    schema.modalities.push_back({m.name, m.features.extent(1), options.view == data::PersonView::kMoment ? 1 : persons * m.index.extent(2)});
   };
   for (const std::string& name : options.modalities) add(dataset.modalities()[dataset.modality(name)]);
   if (options.modalities.empty())

@@ -25,6 +25,8 @@ inline BatchBuilder::BatchBuilder(Dataset dataset, BatchOptions options)
   require<DataError>(options_.view != PersonView::kTarget || dataset_.has_target() || dataset_.persons() == 1,
                      dataset_.origin(), ": the view 'target' needs 'target' in a data set of ", dataset_.persons(),
                      " persons; choose the view 'all' or 'persons'");
+  require<DataError>(options_.view != PersonView::kMoment || (dataset_.has_target() && dataset_.times() > 0), dataset_.origin(),
+                     ": the view 'moment' needs 'target'; choose the view 'all' or 'persons'");
   const auto places = static_cast<std::size_t>(dataset_.persons() * dataset_.times());
   exists_.resize(places);
   persons_.reserve(static_cast<std::size_t>(dataset_.persons()) + 1);
@@ -45,9 +47,14 @@ inline void BatchBuilder::add_token(const Modality& from, std::int32_t row, std:
   to.position.push_back(position);
 }
 
-// The dyadic fallback. In the view `all`, the sequence of the file is P x T long.
+// Places of a sequence that the view makes of `times`.
+inline Index BatchBuilder::shown_length(Index times) const {
+  return options_.view == PersonView::kAll ? times * dataset_.persons() : options_.view == PersonView::kMoment ? 1 : times;
+}
+
+// The dyadic fallback: every place of the file's sequence.
 inline void BatchBuilder::add_all_positions(const Modality& from, ModalityBatch& to) const {
-  const Index length = from.index.extent(2) * (options_.view == PersonView::kAll ? dataset_.persons() : 1);
+  const Index length = shown_length(from.index.extent(2));
   for (std::int32_t s = 0; s < length; ++s) add_token(from, kNone, 0, s, s, to);
 }
 
@@ -72,12 +79,13 @@ inline void BatchBuilder::add_tokens_by_place(std::int32_t n, Batch& out, BatchR
   const std::int32_t target_person = target_of(n).first;
   std::int32_t target_time = target_of(n).second;
   const bool keeps_persons = options_.view == PersonView::kPersons && (P > 1 || target_person >= 0);
-  const std::int32_t only = options_.view == PersonView::kTarget && P > 1 ? target_person : kNone;
+  const std::int32_t only = shows_target_alone(options_.view) && P > 1 ? target_person : kNone;
+  const bool moment = options_.view == PersonView::kMoment;
 
   bool anyone = false;
   for (std::int32_t p = 0; p < P; ++p)
     for (std::int32_t t = 0; t < T; ++t) {
-      at(p, t) = shown(p, only) && dataset_.exists(n, p, t);
+      at(p, t) = shown(p, only) && (!moment || t == target_time) && dataset_.exists(n, p, t);
       anyone |= at(p, t) != 0;
     }
   report.empty_samples += !anyone;
@@ -126,7 +134,7 @@ inline void BatchBuilder::add_tokens_by_place(std::int32_t n, Batch& out, BatchR
       for (std::int32_t t = 0; t < T; ++t) {
         if (!at(persons_[q], t)) continue;
         const std::int32_t row = from.index(n, persons_[q], t);
-        const auto person = options_.view == PersonView::kTarget ? 0 : static_cast<std::int32_t>(q);
+        const auto person = shows_target_alone(options_.view) ? 0 : static_cast<std::int32_t>(q);
         const std::int32_t position = person * S + segment(t);
         available |= row >= 0;
         if (keeps_persons)
@@ -156,7 +164,7 @@ inline void BatchBuilder::add_tokens_by_place(std::int32_t n, Batch& out, BatchR
       for (std::int32_t p : persons_) add_personality(n, p, out);
   } else {
     const auto shown_persons = static_cast<std::int32_t>(persons_.size());
-    const std::int32_t fallback = T * (options_.view == PersonView::kAll ? P : 1);
+    const auto fallback = static_cast<std::int32_t>(shown_length(T));
     out.persons.push_back(1);
     out.segments.push_back(!anyone ? fallback : options_.view == PersonView::kAll ? shown_persons * S : S);
     // One person stands for the sequence: the target, or the only one there is.
