@@ -17,7 +17,7 @@ struct AdversaryConfig {
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
     field("dropout", self.dropout, "dropout of the discriminator D", from_to_below(0, 1));
-    field("reversal", self.reversal, "strength c of the gradient reversal", at_least(0));
+    field("reversal", self.reversal, "strength c of the gradient reversal; -1 reverses nothing", Range{});
   }
 };
 

@@ -96,7 +96,7 @@ Var<T, R> activation(Tp& tape, Var<T, R> x, backend::Activation act) {
   auto [y, out] = tape.output(x.shape(), x);
   const Index n = y.size();
   const T* value = out;
-  backend::with_activation(act, [&](auto kind) {
+  backend::with_activation(act, [&, y = y, out = out](auto kind) {
     constexpr backend::Activation kAct = kind();
     tape.backend().map(n, detail::ActivationForward<kAct, T>{x.data(), out});
     tape.record(y, [=](Tp& t, const T* dy) {

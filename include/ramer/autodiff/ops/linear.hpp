@@ -62,7 +62,7 @@ Var<T, 2> linear(Tp& tape, std::span<const Var<T, 2>> xs, Var<T, 2> w, Var<T, 1>
   }
   // The epilogue needs the whole sum: with several inputs it is a pass of its own after the last product.
   if (!fused && (bias || act != backend::Activation::None)) {
-    backend::with_activation(act, [&](auto kind) {
+    backend::with_activation(act, [&, out = out](auto kind) {
       tape.backend().map_2d(rows, outputs, detail::BiasActivation<kind(), T>{bias, pre, out, outputs});
     });
   }

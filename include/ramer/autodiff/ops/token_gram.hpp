@@ -62,7 +62,7 @@ Var<T, 0> token_gram_squared(Tp& tape, Var<T, 2> f, std::span<const std::int32_t
   T* gram = tape.template keep<T>(size);
   auto& b = tape.backend();
   b.fill(out, Index{1}, T(0));
-  detail::for_gram_runs(f_offsets, g_offsets, [&](std::size_t sample, Index count, Index m, Index n, Index before) {
+  detail::for_gram_runs(f_offsets, g_offsets, [&, out = out](std::size_t sample, Index count, Index m, Index n, Index before) {
     if (m * n == 0) return;
     b.gemm_batched(backend::Gemm<T>{Transpose::No, Transpose::Yes, m, n, width, T(1), f.data() + f_offsets[sample] * width, width,
                                     g.data() + g_offsets[sample] * width, width, {gram + before, false}, n, {}},
