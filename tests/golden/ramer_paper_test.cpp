@@ -44,8 +44,6 @@ TEST_CASE("every golden file has a test, or a reason to have none") {
     const GoldenFile file(path);
     if (file.kind == "ramer_paper" || file.kind == "ramer_paper_curve") {
       if (const std::string key = choices(file); !known.contains(key)) ++skipped["choice " + key + " is not implemented"];
-    } else if (file.kind.starts_with("tailor") && file.config.contains("ctc")) {
-      ++skipped["unaligned input is not supported"];
     } else if (!other_kinds.contains(file.kind)) {
       ++skipped["kind " + file.kind + " is not supported"];
     }

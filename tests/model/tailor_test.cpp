@@ -9,6 +9,7 @@
 
 #include "model/sample_batch.hpp"
 #include "ramer/backend/reference.hpp"
+#include "ramer/loss/orthogonality.hpp"
 #include "ramer/model/model.hpp"
 #include "ramer/nn/gradcheck.hpp"
 #include "ramer/train/step.hpp"
@@ -29,6 +30,13 @@ struct Confusion : recipe::Tailor {
   static constexpr const char* name = "tailor-confusion";
   using Adversary = projection::Confusion;
   using Orthogonality = loss::TokenGram;
+};
+
+/// Classification and the common-semantic term alone.
+struct Bare : recipe::Tailor {
+  static constexpr const char* name = "tailor-bare";
+  using Adversary = projection::NoAdversary;
+  using Orthogonality = loss::NoOrthogonality;
 };
 
 const Missing kMissing[] = {Missing::PresentOnly, Missing::All};
@@ -291,9 +299,22 @@ TEST_CASE("the model learns a few samples by heart") {
   for (std::size_t i = 0; i < s.size(); ++i) CHECK((s[i] > 0.5) == (batch.labels[i] != 0));
 }
 
+TEST_CASE("without adversary and orthogonality, two terms remain, and no discriminator") {
+  using M = Model<Bare, backend::Reference, Double>;
+  const test::BatchSpec spec = monologue();
+  M model(test::schema_of(spec), small<M>(), backend::Reference{});
+  train::Stepper<M> stepper(model, optimizer(), 1);
+  const auto report = stepper.run(test::make_batch(spec), 0, 0);
+  REQUIRE(report.list().size() == 2);
+  CHECK(report.list()[0].name == "classification");
+  CHECK(report.list()[1].name == "common_semantic");
+  for (const auto* p : model.parameters()) CHECK_FALSE(p->name.starts_with("discriminator."));
+}
+
 // --- Edge cases and refusals ------------------------------------------------------------------------------------------
 
-TEST_CASE_TEMPLATE("edge cases train and predict: finite scores, losses and gradients", R, recipe::Tailor, Alternating, Confusion) {
+TEST_CASE_TEMPLATE("edge cases train and predict: finite scores, losses and gradients", R, recipe::Tailor, Alternating, Confusion,
+                   Bare) {
   using M = Model<R, backend::Reference, Double>;
   struct Edge {
     const char* name;

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "heap_counter.hpp"
+#include "ramer/model/tailor.hpp"
 #include "train/support.hpp"
 
 using namespace ramer;
@@ -39,4 +40,28 @@ TEST_CASE("A step allocates nothing after the first") {
     const long by_turns = turns.requests();
     CHECK(by_turns == 0);
   }
+}
+
+TEST_CASE_TEMPLATE("A step of TAILOR allocates nothing after the first", R, recipe::Tailor, recipe::TailorUnaligned) {
+  using M = Model<R, backend::Cpu, Float>;
+  const auto data = small_data(80);
+  const auto split = data::split_samples(data);
+  data::BatchOptions shown;
+  shown.view = data::PersonView::kAll;
+  typename M::Config config;
+  config.encoder.hidden = config.encoder.inner = 16, config.encoder.heads = 2, config.encoder.layers = {1};
+  config.fusion.layers = 1;
+  if constexpr (requires { config.alignment.length; }) config.alignment.length = 4;
+  M model(train::make_schema(data, shown), config, backend::Cpu(2));
+  train::Stepper<M> stepper(model, {}, 1);
+  data::BatchBuilder builder(data, shown);
+  Batch batches[2];
+  for (std::size_t i = 0; i < 2; ++i) builder.build(std::span<const std::int32_t>(split.train).subspan(i * 16, 16), batches[i]);
+  const test::HeapCounter cold;
+  for (std::uint64_t step = 0; step < 4; ++step) stepper.run(batches[step % 2], step, 100);
+  CHECK(cold.requests() > 0);
+  const test::HeapCounter warm;
+  for (std::uint64_t step = 4; step < 8; ++step) stepper.run(batches[step % 2], step, 100);
+  const long by_turns = warm.requests();
+  CHECK(by_turns == 0);
 }

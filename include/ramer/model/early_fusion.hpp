@@ -8,6 +8,8 @@
 #include "ramer/autodiff/ops/elementwise.hpp"
 #include "ramer/autodiff/ops/loss.hpp"
 #include "ramer/core/config.hpp"
+#include "ramer/model/detail/batch_check.hpp"
+#include "ramer/model/detail/input.hpp"
 #include "ramer/model/outputs.hpp"
 #include "ramer/model/pooled_features.hpp"
 #include "ramer/nn/linear.hpp"
@@ -92,22 +94,13 @@ struct EarlyFusion {
       for (std::size_t b = 0; b < plan.key.size(); ++b) plan.key[b] = b;
       plan.supervised = supervised && batch.has_labels();
       if (!plan.supervised) return;
-      require<DataError>(batch.label_count == schema_.label_count(), "the model has ", schema_.label_count(), " labels, the batch ",
-                         batch.label_count);
-      const auto cells = static_cast<std::size_t>(batch.size * batch.label_count);
-      require<DataError>(batch.labels.size() == cells && batch.label_mask.size() == cells, "the batch has ",
-                         batch.labels.size(), " labels and ", batch.label_mask.size(), " label mask values for ", batch.size,
-                         " samples of ", batch.label_count, " labels");
+      detail::check_labels(batch, schema_.label_count());
       plan.y.assign(batch.labels.begin(), batch.labels.end());
-      double annotated = 0;
-      for (const std::uint8_t m : batch.label_mask) annotated += m ? 1 : 0;
-      plan.cell.resize(plan.y.size());
-      for (std::size_t i = 0; i < plan.cell.size(); ++i) plan.cell[i] = batch.label_mask[i] ? 1.0 / annotated : 0.0;
+      detail::weigh(plan.cell, plan.y.size(), [&](std::size_t k) { return batch.label_mask[k] != 0; });
     }
 
     Outputs<E> forward(nn::Context<E>& ctx, const Batch&, const Plan& plan, const State&, int) const {
-      auto [x, data] = ctx.tape.output_if(false, Shape{plan.batch, width_});  // (B, W)
-      ctx.backend().map(x.size(), Cast{ctx.device(plan.pooled), data});
+      const auto x = detail::input(ctx, plan.pooled, width_);  // (B, W)
       const auto in = autodiff::dropout(ctx.tape, norm_(ctx, x), ctx.dropout(dropout_, ctx.device(plan.key)));
       const auto logits = perceptron_(ctx, in);  // (B, C)
       ctx.tap("logit", -1, logits);
@@ -121,12 +114,6 @@ struct EarlyFusion {
     void commit(typename E::Backend&, const Plan&, const Outputs<E>&, State&) const {}
 
    private:
-    struct Cast {
-      const float* x;
-      Real* y;
-      RAMER_HD void operator()(Index i) const { y[i] = static_cast<Real>(x[i]); }
-    };
-
     Schema schema_;
     Config config_;
     Index width_;

@@ -6,6 +6,7 @@
 #include "ramer/encoder/ctc_alignment.hpp"
 #include "ramer/encoder/person_segment_attention.hpp"
 #include "ramer/encoder/tokens.hpp"
+#include "ramer/model/detail/batch_check.hpp"
 #include "ramer/shuffle/stack.hpp"
 
 namespace ramer::wiring {
@@ -47,8 +48,7 @@ struct RamerPlan {
   /// Matches modalities by name, and works out tokens and presence.
   /// @param make_tokens fills tokens[m] from the modality's rows, make_tokens(m, rows)
   /// @throws DataError for an empty batch, one without the target that is asked about, a modality that it lacks or that has
-  /// another
-  ///   width, arrays whose lengths do not fit together, and a position outside the table; the plan must then be built anew
+  ///   another width, arrays whose lengths do not fit together, and a position outside the table; the plan must then be built anew
   template <class MakeTokens>
   void build_inputs(const Schema& schema, const Batch& b, encoder::Missing missing, bool with_auxiliary, MakeTokens make_tokens) {
     batch = b.size;
@@ -63,24 +63,8 @@ struct RamerPlan {
     tokens.resize(count);
     alignment.resize(count);
     for (std::size_t m = 0; m < count; ++m) {
-      const ModalitySchema& want = schema.modalities[m];
-      const auto found = std::find_if(b.modalities.begin(), b.modalities.end(), [&](const auto& x) { return x.name == want.name; });
-      // Not `require`: its message would be put together, on the heap, at every step.
-      if (found == b.modalities.end()) fail<DataError>("the model needs modality ", want.name, ", the batch has ", names(b));
-      require<DataError>(found->width == want.width, "modality ", want.name, ": the model needs width ", want.width,
-                         ", the batch has ", found->width);
-      require<DataError>(static_cast<Index>(found->features.size()) == found->rows() * found->width, "modality ", want.name, ": ",
-                         found->features.size(), " feature values for ", found->rows(), " rows of ", found->width);
-      const std::size_t r = found->available.size();
-      require<DataError>(found->offsets.size() == rows + 1 && found->offsets.front() == 0 &&
-                             found->offsets.back() == static_cast<std::int32_t>(r) &&
-                             std::is_sorted(found->offsets.begin(), found->offsets.end()),
-                         "modality ", want.name, ": offsets must rise from 0 to ", r, " in ", rows + 1, " numbers");
-      require<DataError>(found->person.size() == r && found->segment.size() == r && found->position.size() == r, "modality ",
-                         want.name, ": ", r, " rows, but ", found->person.size(), " persons, ", found->segment.size(),
-                         " segments and ", found->position.size(), " positions");
-      modality[m] = &*found;
-      make_tokens(m, *found);
+      modality[m] = &detail::find_modality(b, schema.modalities[m]);
+      make_tokens(m, *modality[m]);
     }
     if (with_auxiliary) {
       build_personality(schema, b);
@@ -102,10 +86,8 @@ struct RamerPlan {
   /// Labels, masks and the weights of the losses. @param slots K shuffled slots per sample
   /// @throws DataError for labels that are not the model's in number
   void build_targets(const Batch& b, Index slots) {
-    require<DataError>(b.label_count == labels, "the model has ", labels, " labels, the batch ", b.label_count);
+    detail::check_labels(b, labels);
     const std::size_t rows = static_cast<std::size_t>(batch), c = static_cast<std::size_t>(labels), count = tokens.size();
-    require<DataError>(b.labels.size() == rows * c && b.label_mask.size() == rows * c, "the batch has ", b.labels.size(),
-                       " labels and ", b.label_mask.size(), " label mask values for ", rows, " samples of ", c, " labels");
     y.assign(b.labels.begin(), b.labels.end());
     mask.assign(b.label_mask.begin(), b.label_mask.end());
     const auto any = [&](std::size_t i) {
@@ -113,8 +95,8 @@ struct RamerPlan {
       for (std::size_t m = 0; m < count; ++m) result = result || present[i * count + m];
       return result;
     };
-    weigh(cell, rows * c, [&](std::size_t i) { return mask[i] != 0; });
-    weigh(alpha_cell, rows * c, [&](std::size_t i) { return mask[i] && any(i / c); });
+    detail::weigh(cell, rows * c, [&](std::size_t i) { return mask[i] != 0; });
+    detail::weigh(alpha_cell, rows * c, [&](std::size_t i) { return mask[i] && any(i / c); });
     unshuffled_cell.clear();
     unshuffled_y.clear();
     for (Index k = 0; k < slots; ++k) {
@@ -129,11 +111,11 @@ struct RamerPlan {
     present_pair.resize(count * (count - 1) / 2);
     std::size_t pair = 0;
     for (std::size_t m = 0; m < count; ++m) {
-      weigh(present_sample[m], rows, [&](std::size_t i) { return present[i * count + m] != 0; });
+      detail::weigh(present_sample[m], rows, [&](std::size_t i) { return present[i * count + m] != 0; });
       present_slots[m] = present_sample[m];
       for (double& w : present_slots[m]) w /= static_cast<double>(c);
       for (std::size_t k = m + 1; k < count; ++k) {
-        weigh(present_pair[pair++], rows, [&](std::size_t i) { return present[i * count + m] && present[i * count + k]; });
+        detail::weigh(present_pair[pair++], rows, [&](std::size_t i) { return present[i * count + m] && present[i * count + k]; });
       }
     }
   }
@@ -146,19 +128,6 @@ struct RamerPlan {
   std::vector<std::uint8_t> present_column_;  ///< (M, B)
   ModalityBatch personality_rows_;
 
-  static std::string names(const Batch& b) {
-    std::string list;
-    for (const auto& m : b.modalities) list += (list.empty() ? "" : ", ") + m.name;
-    return list.empty() ? "none" : list;
-  }
-  /// w[i] = 1 / n where in(i), n = how many are in; 0 elsewhere.
-  template <class In>
-  static void weigh(std::vector<double>& w, std::size_t size, In in) {
-    double n = 0;
-    w.resize(size);
-    for (std::size_t i = 0; i < size; ++i) n += w[i] = in(i) ? 1.0 : 0.0;
-    for (double& x : w) x = n > 0 ? x / n : 0.0;
-  }
   void build_personality(const Schema& schema, const Batch& b) {
     personality = schema.personality_width > 0;
     unknown_person = false;
@@ -185,7 +154,7 @@ struct RamerPlan {
       for (auto r = static_cast<std::size_t>(first.offsets[s]); r < static_cast<std::size_t>(first.offsets[s + 1]); ++r) {
         const std::int32_t row = b.person_offsets[s] + first.person[r];
         require<DataError>(first.person[r] >= 0 && row < b.person_offsets[s + 1], "sample ",
-                           s < b.id.size() ? b.id[s] : static_cast<std::int64_t>(s), ": a token of person ", first.person[r],
+                           detail::sample_id(b, s), ": a token of person ", first.person[r],
                            ", personalities of ", b.person_offsets[s + 1] - b.person_offsets[s]);
         personality_row.index[r] = row;
         known[r] = b.personality_known[static_cast<std::size_t>(row)];

@@ -28,12 +28,6 @@ namespace ramer::wiring {
 
 namespace detail {
 
-template <class T>
-struct Cast {
-  const float* x;
-  T* y;
-  RAMER_HD void operator()(Index i) const { y[i] = static_cast<T>(x[i]); }
-};
 /// score = (sigmoid(max logit of the last level) + mean_k sigmoid(aggregation of slot k)) / 2.
 template <class T>
 struct FinalScore {

@@ -1,6 +1,7 @@
 // The forward pass of wiring::Ramer, equation by equation. Included by ramer_wiring.hpp.
 #pragma once
 
+#include "ramer/model/detail/input.hpp"
 #include "ramer/model/ramer_wiring.hpp"
 
 namespace ramer::wiring {
@@ -77,16 +78,6 @@ class Ramer::Module<Recipe, E>::Pass {
   void tap(std::string_view name, std::span<const Var2> xs) {
     for (std::size_t m = 0; ctx.taps && m < xs.size(); ++m) ctx.tap(name, static_cast<Index>(m), xs[m]);
   }
-  Var2 input(const std::vector<float>& features, Index width) {
-    const Index n = static_cast<Index>(features.size());
-    if constexpr (std::is_same_v<Real, float> && E::Memory::host) {
-      return Var2(features.data(), Shape{n / width, width});
-    } else {
-      auto [x, data] = ctx.tape.output_if(false, Shape{n / width, width});
-      ctx.backend().map(n, detail::Cast<Real>{ctx.device(features), data});
-      return x;
-    }
-  }
 
   /// Section 4.1: raw rows to X_alpha^m (B C, H).
   void encode() {
@@ -114,7 +105,7 @@ class Ramer::Module<Recipe, E>::Pass {
   Var2 hidden_states(Index m) {
     const auto at = static_cast<std::size_t>(m);
     const auto& encoder = self.encoders_[at];
-    const Var2 raw = input(plan.modality[at]->features, plan.modality[at]->width);
+    const Var2 raw = detail::input(ctx, plan.modality[at]->features, plan.modality[at]->width);
     if constexpr (Recipe::Alignment::enabled) {
       if (m != self.reference_) {
         const Var2 x = self.alignment_[at](ctx, encoder.normalize(ctx, raw, m), plan.alignment[at], m).rows;       // (B L, D)
@@ -124,7 +115,7 @@ class Ramer::Module<Recipe, E>::Pass {
     return encoder(ctx, raw, plan.tokens[at], m);
   }
   Var2 encode_personality() {
-    const Var2 rows = autodiff::gather_rows(ctx.tape, input(batch.personality, batch.personality_width),
+    const Var2 rows = autodiff::gather_rows(ctx.tape, detail::input(ctx, batch.personality, batch.personality_width),
                                             encoder::device_view(ctx, plan.personality_row));
     Var2 h = self.personality_[0](ctx, rows, plan.personality_tokens, m_count);
     if (plan.unknown_person) {
