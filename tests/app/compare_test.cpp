@@ -3,12 +3,14 @@
 #include <set>
 
 #include "app/support.hpp"
+#include "app/timeless.hpp"
 
 using namespace ramer;
 using test::bytes_of;
 using test::call;
 using test::Call;
 using test::Folder;
+using test::Timeless;
 
 namespace {
 
@@ -27,31 +29,6 @@ std::vector<std::string> runs_in(const std::string& folder) {
     names.push_back(entry.path().filename().string());
   std::sort(names.begin(), names.end());
   return names;
-}
-
-/// Without what the clock says.
-io::Json timeless(io::Json json) {
-  if (json.is_object()) json.erase("seconds");
-  if (json.is_structured())
-    for (auto& item : json) item = timeless(item);
-  return json;
-}
-
-/// results.md without the column of seconds.
-std::string timeless_markdown(const std::string& folder) {
-  std::istringstream lines(bytes_of(folder + "/results.md"));
-  std::string out;
-  bool tests = false;
-  for (std::string line; std::getline(lines, line);) {
-    tests = line.starts_with("| system | view |") || (tests && line.starts_with("|"));
-    if (tests) {
-      std::size_t at = 0;
-      for (int k = 0; k < 5; ++k) at = line.find('|', at + 1);
-      line.erase(line.rfind('|', at - 1), at - line.rfind('|', at - 1));
-    }
-    out += line + "\n";
-  }
-  return out;
 }
 
 }  // namespace
@@ -148,18 +125,15 @@ TEST_CASE("what is missing is made again, to the same tables") {
   const Folder folder;
   const std::string data = test::small_data(folder), out = folder / "out";
   REQUIRE(call(comparison(data, out)).code == 0);
-  const io::Json json = timeless(io::read_json(out + "/results.json"));
-  const std::string markdown = timeless_markdown(out), svg = bytes_of(out + "/results.svg");
-  CHECK(markdown.find("| system | view | runs | parameters | d Micro-F1") != std::string::npos);
+  const Timeless before(out);
+  CHECK(before.markdown.find("| system | view | runs | parameters | d Micro-F1") != std::string::npos);
   const auto names = runs_in(out);
   for (std::size_t k = 0; k < names.size(); k += 2) std::filesystem::remove(out + "/runs/" + names[k]);
   const Call again = call(comparison(data, out));
   REQUIRE(again.code == 0);
   CHECK(again.out.find("9 runs: 4 stored") != std::string::npos);
   CHECK(runs_in(out) == names);
-  CHECK(timeless(io::read_json(out + "/results.json")) == json);
-  CHECK(timeless_markdown(out) == markdown);
-  CHECK(bytes_of(out + "/results.svg") == svg);
+  CHECK(Timeless(out) == before);
 }
 
 TEST_CASE("Ctrl-C keeps what is finished; the same command goes on to the same tables") {
@@ -176,9 +150,7 @@ TEST_CASE("Ctrl-C keeps what is finished; the same command goes on to the same t
   const Call rest = call(comparison(data, folder / "out"));
   REQUIRE(rest.code == 0);
   CHECK(rest.out.find("9 runs: 1 stored") != std::string::npos);
-  CHECK(timeless(io::read_json(folder / "out/results.json")) == timeless(io::read_json(folder / "whole/results.json")));
-  CHECK(timeless_markdown(folder / "out") == timeless_markdown(folder / "whole"));
-  CHECK(bytes_of(folder / "out/results.svg") == bytes_of(folder / "whole/results.svg"));
+  CHECK(Timeless(folder / "out") == Timeless(folder / "whole"));
 }
 
 TEST_CASE("other settings in the same folder are other runs, and say so") {
@@ -270,12 +242,15 @@ TEST_CASE("ablate: the program's rows, the first of them the whole model") {
   CHECK(json.at("test").at("against") == "raising");
   CHECK(bytes_of(folder / "out/results.md").starts_with("# Ablation"));
   // A file of the whole model's settings is for all of its variants.
-  io::write_file_atomically(folder / "c.json", R"({"recipe": "raising", "model": {"hidden": 20}})");
+  io::write_file_atomically(folder / "c.json", R"({"recipe": "raising", "model": {"hidden": 20, "layers": 2}})");
   REQUIRE(call({"ablate", "--data", data, "--out", folder / "out", "--folds", "3", "--seeds", "1", "--epochs", "1",
                 "--resamples", "50", "--config", folder / "c.json"})
               .code == 0);
-  for (const io::Json& system : io::read_json(folder / "out/results.json").at("systems"))
-    CHECK(system.at("settings").at("model").at("hidden") == 20);
+  const io::Json told = io::read_json(folder / "out/results.json").at("systems");
+  for (const io::Json& system : told) CHECK(system.at("settings").at("model").at("hidden") == 20);
+  // But for what makes a variant the variant that it is.
+  CHECK(told[0].at("settings").at("model").at("layers") == 2);
+  CHECK(told[1].at("settings").at("model").at("layers") == 0);
   // Rows can be chosen, among everything that the program has.
   CHECK(call({"ablate", "--data", data, "--out", folder / "out", "--folds", "3", "--seeds", "1", "--epochs", "1",
               "--resamples", "50", "--recipes", "raising-less,linear"})

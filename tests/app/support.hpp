@@ -54,11 +54,23 @@ inline const std::vector<app::Kind>& kinds() {
   return list;
 }
 
-/// `raising` and `linear`; `ablate` leaves out nothing, under another name.
+/// `raising` and `linear`; `ablate` has `raising` and the same without its hidden layer.
 inline const app::Program& program() {
+  using Config = wiring::EarlyFusionConfig;
   static const app::Program all(kinds(), [] {
     app::Kind less = app::make_kind<Raising>();
     less.name = "raising-less";
+    less.describe = [] {
+      std::vector<io::Option> rows = app::detail::describe_model<Config>();
+      for (io::Option& row : rows)
+        if (row.key == "model.layers") row.default_value = "0";
+      return rows;
+    };
+    less.resolve = [](const std::vector<io::Json>& changes, const std::vector<std::string>& assignments) {
+      std::vector<io::Json> all_changes{{{"layers", 0}}};
+      all_changes.insert(all_changes.end(), changes.begin(), changes.end());
+      return app::detail::resolve_model<Config>(all_changes, assignments);
+    };
     return std::vector<app::Kind>{app::make_kind<Raising>(), less};
   }());
   return all;

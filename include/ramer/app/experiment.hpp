@@ -64,19 +64,29 @@ class ModelKeys {
   std::vector<std::string> keys_;
 };
 
-/// What of `json` a recipe has; the full keys of what it has go to `used`, of the others to `unused`.
-inline io::Json known_part(const io::Json& json, const ModelKeys& keys, const std::string& key, std::set<std::string>& used,
-                           std::set<std::string>& unused) {
+/// Settings whose default is another one than the first row's: what makes a variant the variant that it is.
+inline std::set<std::string> own_defaults(const Kind& kind, const Kind& first) {
+  std::map<std::string, std::string> others;
+  for (const io::Option& row : first.describe()) others[row.key] = row.default_value;
+  std::set<std::string> own;
+  for (const io::Option& row : kind.describe())
+    if (const auto at = others.find(row.key); at != others.end() && at->second != row.default_value) own.insert(row.key);
+  return own;
+}
+
+/// What of `json` a recipe has, but for `kept`; the full keys of what it has go to `used`, of the others to `unused`.
+inline io::Json known_part(const io::Json& json, const ModelKeys& keys, const std::set<std::string>& kept,
+                           const std::string& key, std::set<std::string>& used, std::set<std::string>& unused) {
   io::Json out = io::Json::object();
   for (const auto& entry : json.items()) {
     const std::string full = key + "." + entry.key();
     if (keys.has_below(full) && entry.value().is_object()) {
-      out[entry.key()] = known_part(entry.value(), keys, full, used, unused);
+      out[entry.key()] = known_part(entry.value(), keys, kept, full, used, unused);
     } else if (keys.has(full) || keys.has_below(full)) {
-      out[entry.key()] = entry.value();
+      if (!kept.contains(full)) out[entry.key()] = entry.value();
       used.insert(full);
     } else if (entry.value().is_object() && !entry.value().empty()) {
-      known_part(entry.value(), keys, full, used, unused);
+      known_part(entry.value(), keys, kept, full, used, unused);
     } else {
       unused.insert(full);
     }
@@ -156,8 +166,9 @@ inline ThresholdOfAll threshold_of(const std::vector<Row>& rows) {
   return first;
 }
 
-/// The rows of these names, every setting spelled out. `relatives`: the rows are variants of one recipe, so that a --config
-/// file speaks to all of them whichever recipe it names. @throws ConfigError, IoError
+/// The rows of these names, every setting spelled out. `relatives`: the rows are variants of the first one, so that a
+/// --config file speaks to all of them whichever recipe it names; but what a variant changes by its defaults stays, unless a
+/// --recipe-config of its own says otherwise. @throws ConfigError, IoError
 inline std::vector<Row> resolve_rows(const Options& options, const std::vector<Kind>& kinds,
                                      const std::vector<std::string>& names, bool relatives) {
   require<ConfigError>(!names.empty(), "--recipes: name at least one");
@@ -182,6 +193,8 @@ inline std::vector<Row> resolve_rows(const Options& options, const std::vector<K
         recipe = config->json["recipe"].get<std::string>();
     const Kind& kind = kind_of(kinds, recipe);
     const detail::ModelKeys keys(kind);
+    const std::set<std::string> kept =
+        relatives && !rows.empty() ? detail::own_defaults(kind, *rows.front().kind) : std::set<std::string>();
 
     Settings s = preset_settings(kind, options.preset);
     if (!file.is_null()) {
@@ -190,7 +203,8 @@ inline std::vector<Row> resolve_rows(const Options& options, const std::vector<K
         if (!file.contains("model")) return;
         require<ConfigError>(file["model"].is_object(), "model: expected a JSON object");
         if (for_one && file["recipe"] == recipe) s.model = kind.resolve({s.model, file["model"]}, {});
-        if (!for_one) s.model = kind.resolve({s.model, detail::known_part(file["model"], keys, "model", used, unused)}, {});
+        if (!for_one)
+          s.model = kind.resolve({s.model, detail::known_part(file["model"], keys, kept, "model", used, unused)}, {});
       });
     }
     std::vector<std::string> wanted{base};
@@ -216,7 +230,7 @@ inline std::vector<Row> resolve_rows(const Options& options, const std::vector<K
       const std::string key(io::detail::trim(std::string_view(assignment).substr(0, assignment.find('='))));
       require<ConfigError>(assignment.find('=') != std::string::npos, "--set ", assignment, ": expected key=value");
       if (keys.has(key) || keys.has_below(key)) {
-        model.push_back(assignment);
+        if (!kept.contains(key)) model.push_back(assignment);
         used.insert(key);
       } else {
         unused.insert(key);

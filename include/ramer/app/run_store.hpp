@@ -132,6 +132,7 @@ class RunStore {
   const std::filesystem::path& folder() const { return folder_; }
   std::filesystem::path run_file(const RunKey& key) const { return folder_ / "runs" / (key.name + ".safetensors"); }
   std::filesystem::path model_file(const RunKey& key) const { return folder_ / "models" / (key.name + ".safetensors"); }
+  std::filesystem::path claim_file(const RunKey& key) const { return folder_ / "runs" / ("." + key.name + ".lock"); }
   bool has(const RunKey& key) const { return std::filesystem::exists(run_file(key)); }
   bool has_model(const RunKey& key) const { return std::filesystem::exists(model_file(key)); }
 
@@ -195,10 +196,16 @@ inline void RunStore::write(const RunKey& key, const StoredRun& run) const {
 class RunClaim {
  public:
   /// @throws IoError
-  RunClaim(const RunStore& store, const RunKey& key) : path_(store.folder() / "runs" / ("." + key.name + ".lock")) {
+  RunClaim(const RunStore& store, const RunKey& key) : path_(store.claim_file(key)) {
     file_ = io::detail::Descriptor(::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
     require<IoError>(file_.get() >= 0, path_.string(), ": cannot open: ", io::detail::system_message(errno));
     held_ = ::flock(file_.get(), LOCK_EX | LOCK_NB) == 0;
+    if (!held_) return;
+    // What a process that was killed here has left half written.
+    const std::string start = "." + key.name + ".safetensors.";
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(path_.parent_path(), error))
+      if (entry.path().filename().string().starts_with(start)) std::filesystem::remove(entry.path(), error);
   }
   ~RunClaim() {
     if (held_) ::unlink(path_.c_str());

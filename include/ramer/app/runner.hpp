@@ -186,10 +186,12 @@ inline bool Runner::run(const Interrupt& interrupt) {
   for (const Task& task : all) {
     const RunKey key = key_of(e_, task);
     names.insert(key.name);
-    if (done(task))
+    if (done(task)) {
       time.finished(task.row, store_.read(key).info.seconds);
-    else
+      if (std::filesystem::exists(store_.claim_file(key))) RunClaim(store_, key);  // the dead let go, and leave this
+    } else {
       waiting.push_back(task);
+    }
   }
   std::size_t finished = all.size() - waiting.size();
   out_ << all.size() << " runs: " << finished << " stored in " << (store_.folder() / "runs").string() << ", "
