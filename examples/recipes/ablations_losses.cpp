@@ -4,4 +4,3 @@ template ramer::app::Kind ramer::app::make_kind<ramer::recipe::WithoutSubspaceLo
 template ramer::app::Kind ramer::app::make_kind<ramer::recipe::WithoutContrast>();
 template ramer::app::Kind ramer::app::make_kind<ramer::recipe::SecondModalityFirst>();
 template ramer::app::Kind ramer::app::make_kind<ramer::recipe::ThirdModalityFirst>();
-template ramer::app::Kind ramer::app::make_kind<ramer::recipe::WithoutShuffle>();

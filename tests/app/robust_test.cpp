@@ -137,6 +137,7 @@ TEST_CASE("robust: rate 0 is the comparison, rate 1 of everything is chance") {
             "--seeds", "2", "--epochs", "2", "--batch", "16", "--set", "model.c=0.1", "--resamples", "50"});
   REQUIRE(compared.code == 0);
   CHECK(compared.out.find("15 runs: 15 stored") != std::string::npos);
+  CHECK(compared.out.find("other runs") == std::string::npos);
   const io::Json table = io::read_json(out + "/results.json");
   for (std::size_t k = 0; k < 3; ++k)
     for (const char* metric : {"micro_f1", "mean_auc", "accuracy"})

@@ -25,7 +25,7 @@ inline std::string plot_lines(const std::vector<LinePanel>& panels, const std::v
                               const std::string& subtitle) {
   constexpr double w = 300, h = 220, gap_x = 66, gap_y = 84, left = 76, side = 24;
   static const char* const dashes[] = {"", "7 4", "2 3", "9 3 2 3"};
-  const std::size_t columns = std::min<std::size_t>(3, std::max<std::size_t>(1, panels.size()));
+  const std::size_t columns = panels.size() == 4 ? 2 : std::clamp<std::size_t>(panels.size(), 1, 3);
   const std::size_t rows = (panels.size() + columns - 1) / columns;
   const double inner = static_cast<double>(columns) * w + static_cast<double>(columns - 1) * gap_x;
   const double width =
@@ -67,7 +67,7 @@ inline std::string plot_lines(const std::vector<LinePanel>& panels, const std::v
     double first = 1, last = 0;
     for (const auto& points : panels[k].lines)
       for (const LinePoint& p : points) first = std::min(first, p.x), last = std::max(last, p.x);
-    const Scale x = Scale::around(std::min(first, last), last, x0 + 12, x0 + w - 12, 5);
+    const Scale x = Scale::around(std::min(first, last), last, x0 + 24, x0 + w - 24, 5);
     const Scale y = Scale::around(low, high, y0 + h, y0, 5);
     svg.text(x0 + w / 2, y0 - 10, panels[k].title, 13, Svg::Anchor::Middle, "#222", true);
     for (const double mark : y.marks()) {
@@ -84,7 +84,7 @@ inline std::string plot_lines(const std::vector<LinePanel>& panels, const std::v
     svg.line(x0, y0 + h, x0 + w, y0 + h, "#222", 1.2);
     for (std::size_t n = 0; n < panels[k].lines.size(); ++n) {
       // Beside each other, so that whiskers of different systems can be seen.
-      const double aside = 3.5 * (static_cast<double>(n) - 0.5 * static_cast<double>(panels[k].lines.size() - 1));
+      const double aside = 2.8 * (static_cast<double>(n) - 0.5 * static_cast<double>(panels[k].lines.size() - 1));
       std::vector<Svg::Point> points;
       for (const LinePoint& p : panels[k].lines[n]) {
         if (!p.mean) continue;

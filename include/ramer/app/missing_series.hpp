@@ -145,7 +145,7 @@ class DropInView {
     data::make_batch(dataset_, batch.sample, options, before_);
     after_ = before_;
     data::drop_modalities(after_, config_, seed_);
-    // Available tokens stand in the same order in both views: the target's, or everybody's.
+    // Available tokens stand in the same order in both views, as far as they are shown.
     for (std::size_t k = 0; k < batch.modalities.size(); ++k) {
       ModalityBatch& m = batch.modalities[k];
       const ModalityBatch &was = before_.modalities[k], &is = after_.modalities[k];
@@ -154,7 +154,7 @@ class DropInView {
         const auto end = static_cast<std::size_t>(was.offsets[b + 1]);
         for (auto r = static_cast<std::size_t>(m.offsets[b]); r < static_cast<std::size_t>(m.offsets[b + 1]); ++r) {
           if (!m.available[r]) continue;
-          while (at < end && !(was.available[at] && shown(was.person[at], b))) ++at;
+          while (at < end && !(was.available[at] && shown(was, at, b))) ++at;
           if (at == end) break;
           if (!is.available[at]) {
             m.available[r] = 0;
@@ -167,8 +167,10 @@ class DropInView {
   }
 
  private:
-  bool shown(std::int32_t person, std::size_t sample) const {
-    return !data::shows_target_alone(view_) || person == before_.target_person[sample];
+  /// Whether the view shows this token of the view `persons`.
+  bool shown(const ModalityBatch& m, std::size_t token, std::size_t sample) const {
+    if (data::shows_target_alone(view_) && m.person[token] != before_.target_person[sample]) return false;
+    return view_ != data::PersonView::kMoment || m.segment[token] == before_.target_segment[sample];
   }
 
   data::Dataset dataset_;

@@ -141,13 +141,14 @@ class RunStore {
   /// Whole or not at all. @throws IoError
   void write(const RunKey& key, const StoredRun& run) const;
 
-  /// Runs in the folder that are none of these.
+  /// Runs in the folder that are none of these; what `robust` made of runs does not count.
   Index others(const std::set<std::string>& names) const {
     Index count = 0;
     for (const auto& entry : std::filesystem::directory_iterator(folder_ / "runs")) {
       const std::filesystem::path& path = entry.path();
-      const bool hidden = path.filename().string().starts_with(".");  // half written, or a lock
-      count += !hidden && path.extension() == ".safetensors" && !names.contains(path.stem().string());
+      const std::string name = path.filename().string();
+      const bool run = !name.starts_with(".") && name.find("-drop-") == std::string::npos;
+      count += run && path.extension() == ".safetensors" && !names.contains(path.stem().string());
     }
     return count;
   }
