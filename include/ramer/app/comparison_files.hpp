@@ -12,6 +12,7 @@
 
 #include "ramer/app/comparison.hpp"
 #include "ramer/app/comparison_plot.hpp"
+#include "ramer/app/csv.hpp"
 
 namespace ramer::app {
 
@@ -130,11 +131,11 @@ inline std::vector<std::string> notes_of(const ComparisonResult& result, const C
   notes.push_back("Mean ± standard deviation over folds and seeds; " + text.threshold.text() + "; " +
                   detail::order_text(text.options.order) + "; AUC is the mean over labels that have both classes.");
   if (result.family > 0)
-    notes.push_back("d: difference from " + result.rows.front().row->name + ". p: two-sided, paired bootstrap over " +
-                    std::to_string(result.groups) + " groups of test samples (" +
-                    std::to_string(text.options.bootstrap.resamples) +
-                    " resamples), of means over folds and seeds; corrected by Holm over this table's " +
-                    std::to_string(result.family) + (result.family == 1 ? " test." : " tests."));
+    notes.push_back(
+        "d: difference from " + result.rows.front().row->name + ". p: two-sided, paired bootstrap over " +
+        std::to_string(result.groups) + " groups of test samples (" + std::to_string(text.options.bootstrap.resamples) +
+        " resamples), of means over folds and seeds; corrected by Holm over this table's " + std::to_string(result.family) +
+        (result.family == 1 ? " test." : " tests.") + " It speaks of these trained models; chance in training shows in ±.");
   return notes;
 }
 
@@ -243,35 +244,7 @@ inline io::Json comparison_json(const Experiment& e, const ComparisonResult& res
   return json;
 }
 
-/// Lines of a CSV file.
-class Csv {
- public:
-  Csv& operator<<(std::string_view text) {
-    if (!first_) out_ << ',';
-    first_ = false;
-    if (text.find_first_of(",\"\r\n") == std::string_view::npos) {
-      out_ << text;
-      return *this;
-    }
-    out_ << '"';
-    for (const char c : text) (c == '"' ? out_ << '"' : out_) << c;
-    out_ << '"';
-    return *this;
-  }
-  /// An empty field for what is undefined.
-  Csv& operator<<(const std::optional<double>& value) { return *this << (value ? fixed(*value, 6) : std::string()); }
-  Csv& operator<<(Index value) { return *this << std::to_string(value); }
-  Csv& operator<<(const Spread& s) { return *this << s.mean << s.sd; }
-  void end_line() {
-    out_ << '\n';
-    first_ = true;
-  }
-  std::string str() const { return out_.str(); }
-
- private:
-  std::ostringstream out_;
-  bool first_ = true;
-};
+inline Csv& operator<<(Csv& csv, const Spread& s) { return csv << s.mean << s.sd; }
 
 /// One line for each system, every metric.
 inline std::string comparison_csv(const ComparisonResult& result, const ComparisonText& text) {

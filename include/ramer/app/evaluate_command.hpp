@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "ramer/app/csv.hpp"
 #include "ramer/app/metrics_table.hpp"
 #include "ramer/app/source.hpp"
 
@@ -54,14 +55,6 @@ inline void check_threshold(const Options& options) {
                        options.threshold.value_or(0), ": expected 0 to 1");
 }
 
-/// A CSV field, quoted where it must be.
-inline std::string csv(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
-  return quoted + "\"";
-}
-
 }  // namespace detail
 
 inline int evaluate_command(const Options& options, const std::vector<Kind>& kinds, std::ostream& out) {
@@ -104,8 +97,8 @@ inline int predict_command(const Options& options, const std::vector<Kind>& kind
   for (const float score : p.scores) predicted.push_back(eval::detail::above(score, o.threshold) ? 1 : 0);
   if (ending == ".csv") {
     std::string text = "id";
-    for (const std::string& label : p.labels) text += "," + detail::csv("score:" + label);
-    for (const std::string& label : p.labels) text += "," + detail::csv("predicted:" + label);
+    for (const std::string& label : p.labels) text += "," + csv_field("score:" + label);
+    for (const std::string& label : p.labels) text += "," + csv_field("predicted:" + label);
     text += '\n';
     for (std::size_t n = 0; n < p.ids.size(); ++n) {
       text += std::to_string(p.ids[n]);
