@@ -62,16 +62,18 @@ TEST_CASE("every view misses the same tokens") {
     data::make_batch(d, samples, {}, persons);
     const Batch before = persons;
     app::DropInView(d, data::PersonView::kPersons, config, 1)(persons);
-    std::vector<float> expected_all, expected_target;  // what is left of the features, in order
+    std::vector<float> expected_all, expected_target, expected_moment;  // what is left of the features, in order
     const ModalityBatch& m = persons.modalities[2];
     for (std::size_t b = 0; b < samples.size(); ++b)
       for (auto r = static_cast<std::size_t>(m.offsets[b]); r < static_cast<std::size_t>(m.offsets[b + 1]); ++r) {
         if (!m.available[r]) continue;
         const float* x = m.features.data() + r * static_cast<std::size_t>(m.width);
         expected_all.insert(expected_all.end(), x, x + m.width);
-        if (m.person[r] == persons.target_person[b]) expected_target.insert(expected_target.end(), x, x + m.width);
+        if (m.person[r] != persons.target_person[b]) continue;
+        expected_target.insert(expected_target.end(), x, x + m.width);
+        if (m.segment[r] == persons.target_segment[b]) expected_moment.insert(expected_moment.end(), x, x + m.width);
       }
-    for (const data::PersonView view : {data::PersonView::kAll, data::PersonView::kTarget}) {
+    for (const data::PersonView view : {data::PersonView::kAll, data::PersonView::kTarget, data::PersonView::kMoment}) {
       data::BatchOptions options;
       options.view = view;
       Batch batch;
@@ -87,7 +89,9 @@ TEST_CASE("every view misses the same tokens") {
         else
           CHECK(std::all_of(x, x + v.width, [](float f) { return f == 0; }));
       }
-      CHECK(left == (view == data::PersonView::kAll ? expected_all : expected_target));
+      CHECK(left == (view == data::PersonView::kAll      ? expected_all
+                     : view == data::PersonView::kTarget ? expected_target
+                                                         : expected_moment));
       const bool touched = view == data::PersonView::kAll || role != data::MissingRole::kOthers;
       CHECK((available(batch, 2) < available(whole, 2)) == touched);
       CHECK(available(batch, 0) == available(whole, 0));

@@ -144,7 +144,7 @@ inline void add_experiment(CLI::App& app, Options& o, const std::string& names, 
       ->allow_extra_args(false);
   app.add_option("--epochs", o.epochs, "Passes over the training data (train.epochs)")->type_name("N");
   app.add_option("--batch", o.batch, "Samples of a batch (train.batch)")->type_name("N");
-  app.add_option("--view", o.view, "What is shown of several people: persons, target or all (train.view)")
+  app.add_option("--view", o.view, "What is shown of several people: persons, target, moment or all (train.view)")
       ->type_name("NAME")
       ->check(CLI::IsMember({"persons", "target", "moment", "all"}));
   app.add_option("--modalities", o.modalities, "Use these alone, in this order. Default: all")
@@ -214,7 +214,7 @@ inline Parsed parse_command_line(int argc, const char* const* argv, const std::v
   train.add_option("--epochs", o.epochs, "Passes over the training data (train.epochs)")->type_name("N");
   train.add_option("--batch", o.batch, "Samples of a batch (train.batch)")->type_name("N");
   train.add_option("--seed", o.seed, "Seed of everything that is drawn (train.seed)")->type_name("N");
-  train.add_option("--view", o.view, "What is shown of several people: persons, target or all (train.view)")
+  train.add_option("--view", o.view, "What is shown of several people: persons, target, moment or all (train.view)")
       ->type_name("NAME")
       ->check(CLI::IsMember({"persons", "target", "moment", "all"}));
   train.add_option("--modalities", o.modalities, "Train on these alone, in this order. Default: all")

@@ -23,7 +23,7 @@ struct Options {
   std::string fold;    ///< K/N or "none"
   std::string config;  ///< JSON file of settings
   std::string preset;  ///< small or paper
-  std::string view;    ///< persons, target or all
+  std::string view;    ///< persons, target, moment or all
   std::string split;   ///< train, validation, test or all; empty: test, where there is one
   std::string report;  ///< JSON file
   std::string file;    ///< what `info` is asked about

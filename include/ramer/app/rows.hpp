@@ -179,8 +179,13 @@ class RowResolver {
     if (options_.batch) s.train.batch = *options_.batch;
     if (!options_.view.empty()) io::set_option(s.train, "view=" + options_.view);
     if (!view.empty()) {
-      require<ConfigError>(view == "persons" || view == "target" || view == "all", "--recipes ", name, ": no view '", view,
-                           "'; there are persons, target and all");
+      std::string views;
+      bool known = false;
+      for (const auto& [text, value] : EnumNames<data::PersonView>::values) {
+        views += (views.empty() ? "" : ", ") + std::string(text);
+        known = known || text == view;
+      }
+      require<ConfigError>(known, "--recipes ", name, ": no view '", view, "'; there are ", views);
       io::set_option(s.train, "view=" + view);
     }
     apply_threshold(options_.threshold_rule, s.train);
