@@ -132,6 +132,16 @@ TEST_CASE("the reference stays as it is; recurrent weights start as everywhere, 
   }
 }
 
+TEST_CASE("places: at least those that modalities are aligned to") {
+  auto config = small();
+  config.fusion.places = 2;
+  CHECK_THROWS_WITH_AS(TestModel(schema(), config, backend::Reference{}),
+                       "fusion.places: expected at least the 3 that modalities are aligned to, found 2", ConfigError);
+  config.fusion.places = 6;
+  const TestModel model(schema(), config, backend::Reference{});
+  for (const double s : scores(model, test::make_unaligned({}))) CHECK((s >= 0 && s <= 1));
+}
+
 TEST_CASE("odd shapes train and predict: finite losses and scores") {
   for (const test::Lengths& lengths :
        {test::Lengths{{1}, {1}}, {{-1}, {-1}}, {{-2, -1}, {3, 1}}, {{5, 5}, {-3, -3}}, {{4, 1, 2}, {1, 60, 2}}}) {

@@ -19,12 +19,12 @@ struct TailorPlan {
   std::vector<const ModalityBatch*> modality;     ///< (M) what is encoded or aligned, in the model's order
   std::vector<encoder::AlignmentPlan> alignment;  ///< (M) empty where rows are not aligned
   std::vector<encoder::TokenPlan> tokens;         ///< (M)
-  std::vector<GatherPlan> taking_part;            ///< (M)(R_m) row among the tokens that an alignment made; empty where rows are not aligned
+  std::vector<GatherPlan> taking_part;            ///< (M)(R_m) row among the tokens; empty where rows are not aligned
   std::vector<encoder::Sequence> rows;            ///< (M) R_m
-  encoder::Sequence common_rows;               ///< R_c: places where some modality has a row
-  std::vector<GatherPlan> common;              ///< (M)(R_c) row of R_m at that place, or -1
-  std::vector<std::uint8_t> same_rows;         ///< (M) R_m is R_c
-  GatherPlan first;                            ///< (B) the sample's first row of R_c, or -1
+  encoder::Sequence common_rows;                  ///< R_c: places where some modality has a row
+  std::vector<GatherPlan> common;                 ///< (M)(R_c) row of R_m at that place, or -1
+  std::vector<std::uint8_t> same_rows;            ///< (M) R_m is R_c
+  GatherPlan first;                               ///< (B) the sample's first row of R_c, or -1
   encoder::FusionPlan fusion;
   encoder::LabelQueryPlan labels;
 

@@ -145,7 +145,10 @@ struct Tailor {
         }
         most = std::max(most, places);
       }
-      return config_.fusion.places > 0 ? config_.fusion.places : most;
+      if (config_.fusion.places == 0) return most;
+      require<ConfigError>(config_.fusion.places >= aligned_places(), "fusion.places: expected at least the ", aligned_places(),
+                           " that modalities are aligned to, found ", config_.fusion.places);
+      return config_.fusion.places;
     }
 
     Schema schema_;
