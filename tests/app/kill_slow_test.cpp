@@ -10,6 +10,8 @@
 #include "app/timeless.hpp"
 #include "ramer/core/random.hpp"
 
+template ramer::app::Kind ramer::app::make_kind<ramer::test::Raising>();
+
 using namespace ramer;
 using test::call;
 using test::Folder;

@@ -3,6 +3,8 @@
 #include "app/support.hpp"
 #include "skip.hpp"
 
+template ramer::app::Kind ramer::app::make_kind<ramer::test::Raising>();
+
 using namespace ramer;
 using test::bytes_of;
 using test::call;

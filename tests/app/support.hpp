@@ -40,6 +40,13 @@ struct Raising {
   using Wiring = raising::Wiring;
 };
 
+}  // namespace ramer::test
+
+/// Compiled once a program, in run_test.cpp and kill_slow_test.cpp.
+extern template ramer::app::Kind ramer::app::make_kind<ramer::test::Raising>();
+
+namespace ramer::test {
+
 /// What a call of the program left behind.
 struct Call {
   int code = 0;
