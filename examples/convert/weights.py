@@ -330,7 +330,7 @@ def import_weights(options):
             "layers": [model.layers[m] for m in model.modalities],
         },
         "reconstruction": {"latent": model.latent}, "contrast": {"queue": int(tensors["state.queue.ids"].size)},
-        "threshold": threshold, "target_time": "marked" if model.marked else "all", "personality": bool(model.personality_width),
+        "threshold": threshold, "target_time": "marked" if model.marked else "all",
     }  # fmt: skip
     schema = {
         "modalities": [{"name": m, "width": model.widths[m], "positions": model.positions[m]} for m in model.modalities],

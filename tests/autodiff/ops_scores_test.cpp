@@ -45,7 +45,7 @@ TEST_CASE_TEMPLATE("max_over", B, RAMER_TEST_BACKENDS) {
       std::vector<Values> in;
       for (Index k = 0; k < count; ++k) in.push_back(draw.normal(batch * labels));
       auto present = draw.mask(batch * count, 0.6);
-      if (batch > 0) std::fill_n(present.begin(), count, std::uint8_t{0});  // sample 0 has nothing
+      for (Index k = 0; k < count && batch > 0; ++k) present[at(k * batch)] = 0;  // sample 0 has nothing
       const std::int32_t* winner = nullptr;
       const auto f = [&](auto& tape, const Vars& v) {
         std::vector<Var<double, 2>> xs;
@@ -58,7 +58,7 @@ TEST_CASE_TEMPLATE("max_over", B, RAMER_TEST_BACKENDS) {
       for (Index b = 0; b < batch; ++b) {
         std::vector<std::int32_t> candidates;
         for (Index k = 0; k < count; ++k)
-          if (masked && present[at(b * count + k)]) candidates.push_back(static_cast<std::int32_t>(k));
+          if (masked && present[at(k * batch + b)]) candidates.push_back(static_cast<std::int32_t>(k));
         for (Index k = 0; k < count && candidates.empty(); ++k)
           for (Index all = 0; all < count; ++all) candidates.push_back(static_cast<std::int32_t>(all));
         for (Index c = 0; c < labels; ++c) {
@@ -97,7 +97,7 @@ TEST_CASE_TEMPLATE("max_over: not-a-number wins, and what is absent is not looke
   Recorder<B> r({1});
   const Values a{1, nan, 1, 2, nan}, b{nan, 1, 2, nan, 7};
   const Shape<2> shape{{5, 1}};
-  const std::uint8_t present[]{1, 1, 1, 1, 0, 0, 1, 0, 0, 1};
+  const std::uint8_t present[]{1, 1, 0, 1, 0, 1, 1, 0, 0, 1};
   const Var<double, 2> xs[]{constant(a, shape), constant(b, shape)};
   const auto y = max_over(r.tape, std::span<const Var<double, 2>>(xs), present);
   CHECK(std::isnan(y.data()[0]));

@@ -21,17 +21,17 @@ struct Nothing {
 
 TEST_CASE("rows and classes by hand") {
   // Two samples, two levels, two modalities, two labels; sample 0 lacks modality 1; its label 1 is not annotated.
-  const std::vector<std::uint8_t> y{1, 1, 0, 1}, mask{1, 0, 1, 1}, first{1, 1}, second{0, 1};
+  const std::vector<std::uint8_t> y{1, 1, 0, 1}, mask{1, 0, 1, 1}, present{1, 1, 0, 1};
   contrast::ContrastPlan plan;
-  plan.build(2, 2, 2, 2, y.data(), mask.data(), {first.data(), second.data()});
+  plan.build(2, 2, 2, 2, y.data(), mask.data(), present.data());
   // Row of [level][modality][b][j] = 8 level + 4 modality + 2 b + j; class = j + 2 (2 modality + !y).
   CHECK(plan.rows.index ==
         std::vector<std::int32_t>{0, /* alpha of modality 1 is missing */ 8, 12, 2, 3, 6, 7, 10, 11, 14, 15});
   CHECK(plan.ids == std::vector<std::int32_t>{0, 0, 4, 2, 1, 6, 5, 2, 1, 6, 5});
-  plan.build(2, 2, 2, 2, y.data(), mask.data(), {nullptr, nullptr});
+  plan.build(2, 2, 2, 2, y.data(), mask.data(), nullptr);
   CHECK(plan.ids.size() == 12);
   const std::vector<std::uint8_t> nothing(4, 0);
-  plan.build(2, 2, 2, 2, y.data(), nothing.data(), {nullptr, nullptr});
+  plan.build(2, 2, 2, 2, y.data(), nothing.data(), nullptr);
   CHECK(plan.ids.empty());
   CHECK(plan.rows.view().size == 0);
 }

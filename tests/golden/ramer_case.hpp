@@ -67,7 +67,7 @@ struct RamerCase {
       c.projection.specificity_dropout = dropout_rate(options, "specificity");
       const std::map<std::string, projection::Level> levels{{"alpha", projection::Level::Alpha},
                                                             {"beta", projection::Level::Beta},
-                                                            {"gamma", projection::Level::Gamma},
+                                                            {"gamma", projection::Level::Top},  // the last one, also where it is another
                                                             {"top", projection::Level::Top}};
       c.projection.generator_input = levels.at(options.at("g_input").get<std::string>());
       c.projection.specificity_input = levels.at(options.at("f_input").get<std::string>());
@@ -80,9 +80,11 @@ struct RamerCase {
       c.contrast.temperature = options.at("temperature").get<double>();
       c.contrast.queue = dims.at("queue").get<Index>();
     }
-    c.shuffle.sample_stacks = options.at("k_s").get<Index>();
-    c.shuffle.modality_stacks = options.at("k_m").get<Index>();
-    c.shuffle.rounds = options.at("rounds").get<Index>();
+    if constexpr (requires { c.shuffle.rounds; }) {
+      c.shuffle.sample_stacks = options.at("k_s").get<Index>();
+      c.shuffle.modality_stacks = options.at("k_m").get<Index>();
+      c.shuffle.rounds = options.at("rounds").get<Index>();
+    }
     c.shuffle.gather = options.at("gather") == "joint" ? shuffle::Gather::Joint : shuffle::Gather::Sequential;
     c.shuffle.labels_follow = options.at("labels_follow").get<bool>();
     c.missing = options.at("missing") == "all" ? encoder::Missing::All : encoder::Missing::PresentOnly;

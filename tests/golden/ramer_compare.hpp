@@ -231,7 +231,11 @@ class RamerComparison : public ModelComparison<Model<R, Backend, Precision>> {
   void indices() override {
     const auto list = [](const auto& x) { return std::vector<double>(x.begin(), x.end()); };
     const auto& plan = *plan_;
-    const std::map<std::string, std::vector<double>> ours{{"present", list(plan.present)},
+    std::vector<double> present;  // the files' is (B, M)
+    for (Index b = 0; b < plan.batch; ++b)
+      for (std::size_t m = 0; m < plan.tokens.size(); ++m)
+        present.push_back(plan.present[m * static_cast<std::size_t>(plan.batch) + static_cast<std::size_t>(b)]);
+    const std::map<std::string, std::vector<double>> ours{{"present", present},
                                                           {"shuffle_pi", list(plan.shuffle.permutations.pi)},
                                                           {"shuffle_rho", list(plan.shuffle.permutations.rho)},
                                                           {"shuffle_sample_idx", list(plan.shuffle.sample)},

@@ -93,4 +93,14 @@ TEST_CASE_TEMPLATE("recipes train and predict on almost nothing, and samples do 
   }
 }
 
+TEST_CASE("what is shuffled fits the subspaces that there are") {
+  using wiring::detail::feeds;
+  CHECK(feeds<shuffle::CommonPlusSpecific, projection::SpecificityOnly>());
+  CHECK(feeds<shuffle::ConcatenatedLinear, projection::Subspaces>());
+  CHECK(feeds<shuffle::LastLevel, projection::None>());
+  CHECK_FALSE(feeds<shuffle::CommonPlusSpecific, projection::None>());
+  CHECK_FALSE(feeds<shuffle::ConcatenatedLinear, projection::CommonalityOnly>());
+  CHECK_FALSE(feeds<shuffle::SpecificAndCommonSum, projection::SpecificityOnly>());
+}
+
 }  // namespace

@@ -93,6 +93,51 @@ TEST_CASE("settings that reach far leave alone what comes before") {
   CHECK(text(all) == "gradients");  // the mark starts at zero, and then learns
 }
 
+/// What a recipe's settings do: of each weight that it lists, and of those that it does not.
+template <class R>
+void weights_of(const Names& absent) {
+  const Seen as_is = see<R>();
+  Names listed;
+  for (const io::Option& option : io::describe(typename wiring::Ramer::Config<R>())) {
+    if (!option.key.starts_with("weights.")) continue;
+    CAPTURE(option.key);
+    listed.insert(option.key);
+    CHECK(changed(as_is, see<R>({option.key + "=0.37"})).contains("gradients"));
+  }
+  for (const io::Option& option : io::describe(wiring::Ramer::Config<recipe::Ramer>())) {
+    if (!option.key.starts_with("weights.")) continue;
+    CAPTURE(option.key);
+    CHECK(listed.contains(option.key) != absent.contains(option.key));
+  }
+}
+
+TEST_CASE("a recipe lists the weights of the terms that it has, and each has an effect") {
+  weights_of<recipe::Carat>({"weights.adversarial", "weights.orthogonality", "weights.common_semantic"});
+  weights_of<recipe::WithoutCommonality>({"weights.orthogonality", "weights.common_semantic"});
+  weights_of<recipe::WithoutLevels>({"weights.cls_beta", "weights.cls_gamma", "weights.rec_beta", "weights.rec_gamma"});
+  weights_of<recipe::WithoutCodec>({"weights.rec_tilde"});
+  weights_of<recipe::WithoutContrast>({"weights.contrast"});
+}
+
+TEST_CASE("settings of what a recipe does not have are refused") {
+  const auto refused = [](auto config, const std::string& assignment) {
+    CAPTURE(assignment);
+    CHECK_THROWS_AS(io::set_option(config, assignment), ConfigError);
+  };
+  for (const char* key : {"weights.adversarial=1", "personality=false", "common_semantic_dropout=0", "shuffle.rounds=2", "adversary.reversal=1"})
+    refused(wiring::Ramer::Config<recipe::Carat>(), key);
+  refused(wiring::Ramer::Config<recipe::RamerConfusion>(), "adversary.reversal=0.5");
+  refused(wiring::Ramer::Config<recipe::RamerReleased>(), "shuffle.sample_stacks=2");
+  refused(wiring::Ramer::Config<recipe::WithoutCodec>(), "reconstruction.latent=3");
+  refused(wiring::Ramer::Config<recipe::WithoutLevels>(), "fusion_order=1");
+}
+
+TEST_CASE("a level that the recipe does not have is refused as input") {
+  CHECK_THROWS_WITH_AS(see<recipe::WithoutLevels>({"projection.generator_input=beta"}),
+                       doctest::Contains("generator_input: the recipe has no level beta; its last one is called top"), ConfigError);
+  CHECK_THROWS_WITH_AS(see<recipe::WithoutLevels>({"projection.specificity_input=gamma"}), doctest::Contains("no level gamma"), ConfigError);
+}
+
 TEST_CASE("an order of fusion that is none is refused") {
   CHECK_THROWS_WITH_AS(see<recipe::Ramer>({"fusion_order=3"}), doctest::Contains("there is no modality 3; they are 0 to 2"), ConfigError);
   CHECK_THROWS_WITH_AS(see<recipe::Ramer>({"fusion_order=1,1"}), doctest::Contains("modality 1 is named twice"), ConfigError);

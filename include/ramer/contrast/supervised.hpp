@@ -47,16 +47,15 @@ struct ContrastPlan {
   GatherPlan rows;
   std::vector<std::int32_t> ids;
 
-  /// @param levels number of levels, the first one being alpha  @param present per modality (B), or null: all are
+  /// @param levels number of levels, the first one being alpha  @param present (M, B), or null: all are
   void build(Index batch, Index levels, Index modalities, Index labels, const std::uint8_t* y, const std::uint8_t* mask,
-             const std::vector<const std::uint8_t*>& present) {
+             const std::uint8_t* present) {
     rows.index.clear();
     ids.clear();
     for (Index b = 0; b < batch; ++b) {
       for (Index level = 0; level < levels; ++level) {
         for (Index m = 0; m < modalities; ++m) {
-          const std::uint8_t* here = present[static_cast<std::size_t>(m)];
-          if (level == 0 && here && !here[b]) continue;
+          if (level == 0 && present && !present[m * batch + b]) continue;
           for (Index j = 0; j < labels; ++j) {
             if (!mask[b * labels + j]) continue;
             rows.index.push_back(static_cast<std::int32_t>(((level * modalities + m) * batch + b) * labels + j));

@@ -111,7 +111,7 @@ struct EarlyFusion {
       out.defined = true;
       return out;
     }
-    void commit(typename E::Backend&, const Plan&, const Outputs<E>&, State&) const {}
+    void commit(nn::Context<E>&, const Plan&, const Outputs<E>&, State&) const {}
 
    private:
     Schema schema_;

@@ -25,7 +25,7 @@ struct RamerPlan {
   GatherPlan unknown;                     ///< (R) 0 for a token of an unknown person, else -1
   std::vector<std::uint8_t> known;        ///< (R)
 
-  std::vector<std::uint8_t> present;      ///< (B, M) a[b, m]; all 1 under Missing::All
+  std::vector<std::uint8_t> present;      ///< (M, B) a[b, m]; all 1 under Missing::All
   bool any_missing = false;               ///< some a[b, m] is 0
 
   bool supervised = false;                ///< labels are there: losses exist
@@ -41,9 +41,11 @@ struct RamerPlan {
   contrast::ContrastPlan contrast;
   shuffle::ShufflePlan shuffle;
 
-  std::vector<const std::uint8_t*> present_pointers;  ///< scratch
-
-  const std::uint8_t* present_of(std::size_t m) const { return present_column_.data() + m * static_cast<std::size_t>(batch); }
+  /// (B) a[b, m] of one modality, where the kernels find it.
+  template <class E>
+  const std::uint8_t* present_of(std::size_t m, const nn::Context<E>& ctx) const {
+    return ctx.device(present) + static_cast<Index>(m) * batch;
+  }
 
   /// Matches modalities by name, and works out tokens and presence.
   /// @param make_tokens fills tokens[m] from the modality's rows, make_tokens(m, rows)
@@ -72,15 +74,10 @@ struct RamerPlan {
       personality = false;
     }
     present.assign(rows * count, 1);
-    present_column_.assign(rows * count, 1);
-    any_missing = false;
-    for (std::size_t i = 0; i < rows && missing == encoder::Missing::PresentOnly; ++i) {
-      for (std::size_t m = 0; m < count; ++m) {
-        const std::uint8_t here = tokens[m].present[i];
-        present[i * count + m] = present_column_[m * rows + i] = here;
-        any_missing = any_missing || !here;
-      }
+    for (std::size_t m = 0; m < count && missing == encoder::Missing::PresentOnly; ++m) {
+      std::copy(tokens[m].present.begin(), tokens[m].present.end(), present.begin() + static_cast<Index>(m * rows));
     }
+    any_missing = std::find(present.begin(), present.end(), 0) != present.end();
   }
 
   /// Labels, masks and the weights of the losses. @param slots K shuffled slots per sample
@@ -90,9 +87,10 @@ struct RamerPlan {
     const std::size_t rows = static_cast<std::size_t>(batch), c = static_cast<std::size_t>(labels), count = tokens.size();
     y.assign(b.labels.begin(), b.labels.end());
     mask.assign(b.label_mask.begin(), b.label_mask.end());
+    const auto here = [&](std::size_t m, std::size_t i) { return present[m * rows + i] != 0; };
     const auto any = [&](std::size_t i) {
       bool result = false;
-      for (std::size_t m = 0; m < count; ++m) result = result || present[i * count + m];
+      for (std::size_t m = 0; m < count; ++m) result = result || here(m, i);
       return result;
     };
     detail::weigh(cell, rows * c, [&](std::size_t i) { return mask[i] != 0; });
@@ -111,11 +109,11 @@ struct RamerPlan {
     present_pair.resize(count * (count - 1) / 2);
     std::size_t pair = 0;
     for (std::size_t m = 0; m < count; ++m) {
-      detail::weigh(present_sample[m], rows, [&](std::size_t i) { return present[i * count + m] != 0; });
+      detail::weigh(present_sample[m], rows, [&](std::size_t i) { return here(m, i); });
       present_slots[m] = present_sample[m];
       for (double& w : present_slots[m]) w /= static_cast<double>(c);
       for (std::size_t k = m + 1; k < count; ++k) {
-        detail::weigh(present_pair[pair++], rows, [&](std::size_t i) { return present[i * count + m] && present[i * count + k]; });
+        detail::weigh(present_pair[pair++], rows, [&](std::size_t i) { return here(m, i) && here(k, i); });
       }
     }
   }
@@ -125,7 +123,6 @@ struct RamerPlan {
   }
 
  private:
-  std::vector<std::uint8_t> present_column_;  ///< (M, B)
   ModalityBatch personality_rows_;
 
   void build_personality(const Schema& schema, const Batch& b) {

@@ -82,11 +82,11 @@ struct Ramer {
     using Var3 = nn::Var<E, 3>;
     using Alignment = typename detail::ModuleOf<typename Recipe::Alignment, E>::type;
     using Reconstruction = typename Recipe::Reconstruction;
-    static constexpr bool has_c = Recipe::Projection::commonality, has_s = Recipe::Projection::specificity;
-    static constexpr bool has_beta = Reconstruction::beta, has_gamma = Reconstruction::gamma;
+    using Parts = RamerParts<Recipe>;
+    static constexpr bool has_c = Parts::commonality, has_s = Parts::specificity;
+    static constexpr bool has_beta = Parts::beta, has_gamma = Parts::gamma;
     static constexpr Index levels = 1 + (has_beta ? 1 : 0) + (has_gamma ? 1 : 0);
-    static constexpr bool has_adversary = Recipe::Adversary::enabled && (has_c || has_s);
-    static constexpr bool has_common_semantic = Recipe::CommonSemantic::enabled && has_c;
+    static constexpr bool has_adversary = Parts::adversary, has_common_semantic = Parts::common_semantic;
     static constexpr int phases = Recipe::Adversary::phases;
 
     Module(const Schema& given, const Config& config)
@@ -196,10 +196,9 @@ struct Ramer {
       plan.supervised = supervised && batch.has_labels();
       if (plan.supervised) plan.build_targets(batch, slots_);
       if (!training || !plan.supervised) return;
-      std::vector<const std::uint8_t*>& present = plan_scratch(plan);
       if constexpr (Recipe::Contrast::enabled) {
         plan.contrast.build(batch.size, levels, schema_.modality_count(), schema_.label_count(), plan.y.data(),
-                            plan.mask.data(), present);
+                            plan.mask.data(), plan.present.data());
       }
       plan.shuffle.template build<typename Recipe::Shuffle>(config_.shuffle, batch.size, slots_, schema_.label_count(),
                                                             plan.y.data(), plan.mask.data(), stream);
@@ -210,8 +209,9 @@ struct Ramer {
       return Pass(*this, ctx, batch, plan, state, phase).run();
     }
     /// After a training step: moves the prototypes and fills the queue with what the forward pass saw (Eq 9).
-    void commit(typename E::Backend& backend, const Plan& plan, const Outputs<E>& out, State& state) const {
+    void commit(nn::Context<E>& ctx, const Plan& plan, const Outputs<E>& out, State& state) const {
       if (!plan.supervised) return;
+      auto& backend = ctx.backend();
       if constexpr (Recipe::Prototypes::enabled) {
         for (std::size_t m = 0; m < state.prototypes.size() && m < out.unit_alpha.size(); ++m) {
           if (!out.unit_alpha[m].valid()) continue;
@@ -219,12 +219,12 @@ struct Ramer {
           const Index c = mu.extent(1), d = mu.extent(2);
           backend.map_2d(c, d,
                          contrast::detail::MoveAverage<Real>{
-                             out.unit_alpha[m].data(), plan.y.data(), plan.mask.data(), plan.present_of(m), plan.batch, c, d,
+                             out.unit_alpha[m].data(), ctx.device(plan.y), ctx.device(plan.mask), plan.present_of(m, ctx), plan.batch, c, d,
                              static_cast<Real>(config_.prototypes.momentum), mu.data(), mu.data() + c * d});
         }
       }
       if constexpr (Recipe::Contrast::queue) {
-        state.queue.push(backend, out.contrast_rows.data(), plan.contrast.ids.data(), out.contrast_rows.extent(0));
+        state.queue.push(backend, out.contrast_rows.data(), ctx.device(plan.contrast.ids), out.contrast_rows.extent(0));
       }
     }
     const Config& config() const { return config_; }
@@ -243,11 +243,6 @@ struct Ramer {
         Index& positions = schema_.modalities[static_cast<std::size_t>(m)].positions;
         if (m != reference_) positions = config_.alignment.positions(positions);
       }
-    }
-    static std::vector<const std::uint8_t*>& plan_scratch(Plan& plan) {
-      plan.present_pointers.clear();
-      for (std::size_t m = 0; m < plan.tokens.size(); ++m) plan.present_pointers.push_back(plan.present_of(m));
-      return plan.present_pointers;
     }
 
     class Pass;

@@ -50,11 +50,9 @@ struct RamerReleased : Ramer {
 
   template <class Config>
   static void defaults(Config& c) {
-    c.personality = false;
     c.target_time = encoder::TargetTime::All;
     c.missing = encoder::Missing::All;
     c.shuffle.gather = shuffle::Gather::Joint;
-    c.shuffle.rounds = 2;
   }
 };
 
@@ -68,11 +66,11 @@ struct Carat : RamerReleased {
   using CommonSemantic = loss::NoCommonSemantic;
   using Shuffle = shuffle::Random;
 
-  /// Weights of the released script. Its encoders have 6 layers for text and 4 for the others; here 4 for any modality.
+  /// Layers and weights of the released script.
   template <class Config>
   static void defaults(Config& c) {
     RamerReleased::defaults(c);
-    c.encoder.layers = {4};
+    c.encoder.layers = {6, 4};  // text; visual, audio
     c.weights.shuffled = 0.1;
     c.weights.unshuffled = 1.0;
   }

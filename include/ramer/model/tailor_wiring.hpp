@@ -123,7 +123,7 @@ struct Tailor {
     Outputs<E> forward(nn::Context<E>& ctx, const Batch&, const Plan& plan, const State&, int phase) const {
       return Pass(*this, ctx, plan, phase).run();
     }
-    void commit(typename E::Backend&, const Plan&, const Outputs<E>&, State&) const {}
+    void commit(nn::Context<E>&, const Plan&, const Outputs<E>&, State&) const {}
 
    private:
     class Pass;

@@ -10,13 +10,20 @@
 
 namespace ramer::projection {
 
-struct AdversaryConfig {
+struct DiscriminatorConfig {
   double dropout = 0.1;
-  double reversal = 1.0;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
     field("dropout", self.dropout, "dropout of the discriminator D", from_to_below(0, 1));
+  }
+};
+struct AdversaryConfig : DiscriminatorConfig {
+  double reversal = 1.0;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor&& field) {
+    DiscriminatorConfig::fields(self, field);
     field("reversal", self.reversal, "strength c of the gradient reversal; -1 reverses nothing", Range{});
   }
 };
@@ -115,7 +122,7 @@ struct GradientReversal {
 
 /// D learns from L_C on detached C and from L_S; G is trained to make D's answer uniform over the modalities.
 struct Confusion {
-  using Config = AdversaryConfig;
+  using Config = DiscriminatorConfig;
   static constexpr bool enabled = true;
   static constexpr int phases = 1;
 
@@ -137,7 +144,7 @@ struct Confusion {
 /// Two phases a step. 0: D alone, on detached C and S, minimises L_C + L_S. 1: all but D minimise the objective with L_C
 /// subtracted, D being constant with its new weights.
 struct Alternating {
-  using Config = AdversaryConfig;
+  using Config = DiscriminatorConfig;
   static constexpr bool enabled = true;
   static constexpr int phases = 2;
 

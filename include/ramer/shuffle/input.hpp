@@ -8,8 +8,12 @@
 
 namespace ramer::shuffle {
 
+/// Which subspaces a policy takes its features from. One that says nothing needs none.
+enum class Needs { Nothing = 0, Any = 1, Both = 2 };
+
 /// F^m = C^m + S^m (the default: "features derived from C^m and S^m"); S or C alone where the recipe has only that.
 struct CommonPlusSpecific {
+  static constexpr Needs needs = Needs::Any;
   static constexpr Index slots(Index modalities) { return modalities; }
 
   template <class E>
@@ -28,8 +32,9 @@ struct LastLevel {
     std::copy(top.begin(), top.end(), f.begin());
   }
 };
-/// M specificity slots and one of summed commonality: {S^0, ..., S^{M-1}, sum_m C^m}. Needs both subspaces.
+/// M specificity slots and one of summed commonality: {S^0, ..., S^{M-1}, sum_m C^m}.
 struct SpecificAndCommonSum {
+  static constexpr Needs needs = Needs::Both;
   static constexpr Index slots(Index modalities) { return modalities + 1; }
 
   template <class E>
@@ -42,8 +47,9 @@ struct SpecificAndCommonSum {
   }
 };
 
-/// F^m = W [C^m ; S^m] + b, one Linear 2H -> H for all modalities. Needs both subspaces.
+/// F^m = W [C^m ; S^m] + b, one Linear 2H -> H for all modalities.
 struct ConcatenatedLinear {
+  static constexpr Needs needs = Needs::Both;
   static constexpr Index slots(Index modalities) { return modalities; }
 
   template <class E>

@@ -23,20 +23,29 @@ enum class Gather {
   Joint        ///< as released and in CARAT: V[b,m,j] = F[pi[b,m,j], rho[b,m,j], j]
 };
 
-struct Config {
+/// Of every shuffle.
+struct SlotConfig {
+  Gather gather = Gather::Sequential;
+  bool labels_follow = true;
+
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor&& field) {
+    field("gather", self.gather, "modality-wise after sample-wise (sequential), or both at the destination (joint)");
+    field("labels_follow", self.labels_follow, "whether a slot's label follows its feature");
+  }
+};
+/// Of those that riffle.
+struct Config : SlotConfig {
   Index sample_stacks = 4;
   Index modality_stacks = 3;
   Index rounds = 1;
-  Gather gather = Gather::Sequential;
-  bool labels_follow = true;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
     field("sample_stacks", self.sample_stacks, "stacks that the samples are cut into", extent());
     field("modality_stacks", self.modality_stacks, "stacks that the modalities are cut into", extent());
     field("rounds", self.rounds, "rounds of the riffle", between(0, 1000));
-    field("gather", self.gather, "modality-wise after sample-wise (sequential), or both at the destination (joint)");
-    field("labels_follow", self.labels_follow, "whether a slot's label follows its feature");
+    SlotConfig::fields(self, field);
   }
 };
 
@@ -112,7 +121,6 @@ void riffle_all(const Config& c, Permutations& p, SampleStart sample_start, Moda
 /// different samples and modalities, as the paper's purpose needs.
 struct Stack {
   using Config = shuffle::Config;
-  static constexpr bool enabled = true;
   static void permute(const Config& c, const RandomStream&, Permutations& p) {
     detail::riffle_all(c, p, [](Index j, Index m) { return j + m; }, [](Index b, Index j) { return b + j; });
   }
@@ -124,7 +132,8 @@ struct PlainStack : Stack {
   }
 };
 /// What the released code computes: both index lists sorted in descending order, a plain reversal.
-struct Reversal : Stack {
+struct Reversal {
+  using Config = SlotConfig;
   static void permute(const Config&, const RandomStream&, Permutations& p) {
     for (Index b = 0; b < p.batch; ++b) {
       for (Index m = 0; m < p.modalities; ++m) {
@@ -138,7 +147,8 @@ struct Reversal : Stack {
 };
 /// CARAT's: an independent uniform permutation of the batch per (label, modality), of the modalities per (label, sample).
 /// Meant for the joint gather.
-struct Random : Stack {
+struct Random {
+  using Config = SlotConfig;
   static void permute(const Config&, const RandomStream& stream, Permutations& p) {
     auto& x = p.order;
     std::uint64_t row = 0;
@@ -162,7 +172,8 @@ struct Random : Stack {
   }
 };
 /// Every slot stays where it is; the aggregation is trained on whole samples.
-struct Identity : Stack {
+struct Identity {
+  using Config = SlotConfig;
   static void permute(const Config&, const RandomStream&, Permutations& p) {
     for (Index b = 0; b < p.batch; ++b) {
       for (Index m = 0; m < p.modalities; ++m) {
@@ -185,7 +196,7 @@ struct ShufflePlan {
 
   /// @param y, mask (B, C)
   template <class Policy>
-  void build(const Config& config, Index batch, Index modalities, Index label_count, const std::uint8_t* y, const std::uint8_t* mask,
+  void build(const typename Policy::Config& config, Index batch, Index modalities, Index label_count, const std::uint8_t* y, const std::uint8_t* mask,
              const RandomStream& stream) {
     Permutations& p = permutations;
     p.resize(batch, modalities, label_count);

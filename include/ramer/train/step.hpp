@@ -55,7 +55,7 @@ class Stepper {
         optimizer_.uncount();
         fail<NumericError>("the gradient's norm is ", report.gradient_norm, " at step ", step, ", samples ", samples(batch));
       }
-      if (out.defined) model_.module().commit(model_.backend(), workspace_.plan, out, model_.state());
+      if (out.defined) model_.module().commit(ctx, workspace_.plan, out, model_.state());
     }
     return report;
   }

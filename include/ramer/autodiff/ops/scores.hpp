@@ -31,17 +31,16 @@ template <class T>
 struct MaxStep {  // input `which` against the best of those before it
   const T* x;
   std::int32_t which;
-  Index count, labels;
-  const std::uint8_t* present;
+  Index count, batch, labels;
+  const std::uint8_t* present;  // (K, B)
   T* y;
   std::int32_t* winner;
   RAMER_HD void operator()(Index r, Index c) const {
-    const std::uint8_t* row = present ? present + r * count : nullptr;
     bool any = false;
-    for (Index m = 0; m < count && row; ++m) any = any || row[m];
+    for (Index k = 0; k < count && present; ++k) any = any || present[k * batch + r];
     const Index i = r * labels + c;
     const std::int32_t best = which == 0 ? -1 : winner[i];
-    const bool takes = (!any || row[which]) && (best < 0 || x[i] > y[i] || x[i] != x[i]);  // not-a-number wins
+    const bool takes = (!any || present[which * batch + r]) && (best < 0 || x[i] > y[i] || x[i] != x[i]);  // not-a-number wins
     if (takes) y[i] = x[i];
     winner[i] = takes ? which : best;
   }
@@ -112,7 +111,7 @@ Var<T, 2> label_dot(Tp& tape, Var<T, 3> x, Var<T, 2> w) {
   return y;
 }
 
-/// y (B, C): the maximum over the inputs k (B, C) with present[b, k] != 0; over all of them where none is, or without `present`.
+/// y (B, C): the maximum over the inputs k (B, C) with present[k, b] != 0; over all of them where none is, or without `present`.
 /// Ties go to the first. `winner` (B, C), if asked for, receives the place of the chosen inputs.
 template <class Tp, class T>
 Var<T, 2> max_over(Tp& tape, std::span<const Var<T, 2>> xs, const std::uint8_t* present = nullptr,
@@ -129,8 +128,8 @@ Var<T, 2> max_over(Tp& tape, std::span<const Var<T, 2>> xs, const std::uint8_t* 
   const Index n = y.size(), batch = xs[0].extent(0), labels = xs[0].extent(1), count = static_cast<Index>(xs.size());
   auto* winner = tape.template keep<std::int32_t>(n);
   for (std::size_t k = 0; k < xs.size(); ++k) {
-    tape.backend().map_2d(batch, labels, detail::MaxStep<T>{xs[k].data(), static_cast<std::int32_t>(k), count, labels, present, out,
-                                                            winner});
+    tape.backend().map_2d(batch, labels, detail::MaxStep<T>{xs[k].data(), static_cast<std::int32_t>(k), count, batch, labels, present,
+                                                            out, winner});
   }
   if (winner_out) *winner_out = winner;
   tape.record(y, [=](Tp& t, const T* dy) {

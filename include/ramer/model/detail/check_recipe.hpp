@@ -13,6 +13,7 @@
 #include "ramer/loss/orthogonality.hpp"
 #include "ramer/projection/adversary.hpp"
 #include "ramer/reconstruction/two_level.hpp"
+#include "ramer/shuffle/input.hpp"
 #include "ramer/shuffle/stack.hpp"
 
 namespace ramer::wiring::detail {
@@ -56,7 +57,7 @@ concept HasSlots = requires {
   { P::slots(Index{3}) } -> std::same_as<Index>;
 };
 template <class P>
-concept HasPermute = requires(const shuffle::Config& c, const RandomStream& stream, shuffle::Permutations& p) {
+concept HasPermute = requires(const typename P::Config& c, const RandomStream& stream, shuffle::Permutations& p) {
   P::permute(c, stream, p);
 };
 
@@ -92,6 +93,16 @@ template <class P, class E>
 concept HasFill = HasModule<P, E> || requires(nn::Context<E>& ctx, std::span<const nn::Var<E, 2>> xs, std::span<nn::Var<E, 2>> f) {
   P::template fill<E>(ctx, xs, xs, xs, f);
 };
+
+/// Whether a projection makes the subspaces that a shuffle's input takes.
+template <class Input, class Projection>
+constexpr bool feeds() {
+  constexpr int made = (Projection::commonality ? 1 : 0) + (Projection::specificity ? 1 : 0);
+  if constexpr (requires { Input::needs; })
+    return made >= static_cast<int>(Input::needs);
+  else
+    return true;
+}
 
 /// Slots of a recipe `R` and the members that do not depend on backend and precision.
 template <class R>
@@ -139,7 +150,9 @@ struct CheckRecipe {
   RAMER_MEMBER(ShuffleInput, HasSlots, "`static constexpr Index slots(Index modalities)`");
   RAMER_MEMBER(Shuffle, HasConfig, "`struct Config` that lists its fields");
   RAMER_MEMBER(Shuffle, HasPermute,
-               "`static void permute(const shuffle::Config&, const RandomStream&, shuffle::Permutations&)`");
+               "`static void permute(const Config&, const RandomStream&, shuffle::Permutations&)`");
+  static_assert(feeds<typename R::ShuffleInput, typename R::Projection>(),
+                "the policy in slot ShuffleInput of the recipe takes a subspace that the one in slot Projection does not make");
 #undef RAMER_MEMBER
 #undef RAMER_SLOT
   static constexpr bool value = true;

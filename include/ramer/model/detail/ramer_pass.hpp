@@ -64,8 +64,8 @@ class Ramer::Module<Recipe, E>::Pass {
   std::span<const Var2> level(projection::Level l) const {
     switch (l) {
       case projection::Level::Alpha: return alpha;
-      case projection::Level::Beta: return has_beta ? std::span<const Var2>(beta) : top();
-      case projection::Level::Gamma: return has_gamma ? std::span<const Var2>(gamma) : top();
+      case projection::Level::Beta: return beta;
+      case projection::Level::Gamma: return gamma;
       case projection::Level::Top: break;
     }
     return top();
@@ -176,7 +176,7 @@ class Ramer::Module<Recipe, E>::Pass {
       const auto from = level(self.config_.projection.specificity_input);
       for (std::size_t m = 0; m < s.size(); ++m) {
         s[m] = self.specificity_[m](ctx, from[m]);
-        if (plan.any_missing) s[m] = autodiff::mask_rows(ctx.tape, s[m], plan.present_of(m), labels);
+        if (plan.any_missing) s[m] = autodiff::mask_rows(ctx.tape, s[m], plan.present_of(m, ctx), labels);
       }
       tap("S", s);
     }
