@@ -58,10 +58,8 @@ struct RamerCase {
     c.encoder.dropout = dropout_rate(options, "encoder");
     c.common_semantic_dropout = dropout_rate(options, "common_semantic");
     c.reconstruction.latent = dims.at("proj").get<Index>();
-    if constexpr (requires { c.adversary.reversal; }) {
-      c.adversary.dropout = dropout_rate(options, "discriminator");
-      c.adversary.reversal = options.at("grl_c").get<double>();
-    }
+    if constexpr (requires { c.adversary.dropout; }) c.adversary.dropout = dropout_rate(options, "discriminator");
+    if constexpr (requires { c.adversary.reversal; }) c.adversary.reversal = options.at("grl_c").get<double>();
     if constexpr (requires { c.projection.generator_input; }) {
       c.projection.generator_dropout = dropout_rate(options, "generator");
       c.projection.specificity_dropout = dropout_rate(options, "specificity");
