@@ -494,7 +494,7 @@ def main():
     load.add_argument("--modalities", help="their order in the weights, where they are not text,visual,audio")
     load.add_argument("--heads", type=int, default=8, help="attention heads, which no tensor tells (default: 8)")
     load.add_argument("--threshold", type=float, help="a label is predicted where its score is above (default: 0.25)")
-    load.add_argument("--view", choices=("persons", "target", "all"), default="persons", help="what the model is shown of several people")
+    load.add_argument("--view", choices=("persons", "target", "moment", "all"), default="persons", help="what the model is shown of several people")
     load.add_argument("--queue", type=int, default=8192, help="places of a fresh contrast queue, where the file has none")
     load.add_argument("--seed", type=int, default=1, help="of its rows")
     load.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the model. Repeatable")
