@@ -55,7 +55,7 @@ struct EveryOp {
     ids = draw.integers(kBatch * kLabels, -1, 3);
     queue_ids = draw.integers(4, -1, 3);
     labels = draw.mask(kBatch * kLabels, 0.5);
-    present = {1, 0, 0, 0, 1, 1};
+    present = {1, 0, 1, 0, 0, 1};  // (2, B): the second sample has nothing
     positions.index = {0, 1, 0, 0, 1, -1, 3};
     positions.finish(5);
     copies.index = {6, 5, 4, 3, 2, 1, 0};
