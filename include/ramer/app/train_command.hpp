@@ -57,8 +57,8 @@ inline void save_settings(const std::filesystem::path& folder, const Settings& s
 /// @return the program's exit code
 inline int train_command(Options options, const std::vector<Kind>& kinds, std::ostream& out) {
   if (options.help_options) {
-    const Kind& kind = options.recipe.empty() ? kinds.front() : kind_of(kinds, options.recipe);
-    print_all_settings(out, kind, resolve_settings(options, kinds, {}));
+    const Settings settings = resolve_settings(options, kinds, {});
+    print_all_settings(out, kind_of(kinds, settings.recipe), settings);
     return 0;
   }
   const std::filesystem::path folder = options.out;
