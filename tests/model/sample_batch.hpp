@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -153,6 +154,16 @@ inline Batch pick(const Batch& from, const std::vector<Index>& which) {
 inline void drop(ModalityBatch& m, Index row) {
   m.available[static_cast<std::size_t>(row)] = 0;
   std::fill_n(m.features.begin() + row * m.width, m.width, 0.0f);
+}
+
+/// "name (extents) decays", a line for each parameter: what checkpoints depend on.
+template <class Model>
+void list_parameters(std::ostream& out, Model& model) {
+  for (const auto* p : model.parameters()) {
+    out << p->name << " (";
+    for (std::size_t i = 0; i < p->extents.size(); ++i) out << (i ? ", " : "") << p->extents[i];
+    out << ")" << (p->decay ? " decays" : "") << "\n";
+  }
 }
 
 }  // namespace ramer::test

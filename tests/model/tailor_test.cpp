@@ -442,11 +442,7 @@ TEST_CASE("names, shapes and decay of parameters are what they were: checkpoints
   spec.modalities = {"text", "audio"};
   TestModel model(test::schema_of(spec), small(), backend::Reference{});
   std::ostringstream found;
-  for (const auto* p : model.parameters()) {
-    found << p->name << " (";
-    for (std::size_t i = 0; i < p->extents.size(); ++i) found << (i ? ", " : "") << p->extents[i];
-    found << ")" << (p->decay ? " decays" : "") << "\n";
-  }
+  test::list_parameters(found, model);
   std::ifstream file(RAMER_TESTS_DIR "/model/tailor_parameters.txt");
   REQUIRE(file.good());
   const std::string expected{std::istreambuf_iterator<char>(file), {}};

@@ -12,7 +12,9 @@ struct ProductTerm {
   const T *a, *b;
   const double* w;
   Index group;
-  RAMER_HD double operator()(Index i) const { return w[i / group] * static_cast<double>(a[i]) * static_cast<double>(b[i]); }
+  RAMER_HD double operator()(Index i) const {
+    return w[i / group] == 0 ? 0 : w[i / group] * static_cast<double>(a[i]) * static_cast<double>(b[i]);
+  }
 };
 template <class T>
 struct ProductScale {  // out = 2 dloss w x
@@ -20,7 +22,7 @@ struct ProductScale {  // out = 2 dloss w x
   const double* w;
   Index group;
   T* out;
-  RAMER_HD void operator()(Index i) const { out[i] = T(2) * *dloss * static_cast<T>(w[i / group]) * x[i]; }
+  RAMER_HD void operator()(Index i) const { out[i] = w[i / group] == 0 ? T(0) : T(2) * *dloss * static_cast<T>(w[i / group]) * x[i]; }
 };
 
 /// out (B, C, C) = F_b G_b^T for F, G (B, C, D).

@@ -3,29 +3,11 @@
 
 #include <span>
 
-#include "ramer/autodiff/tape.hpp"
+#include "ramer/autodiff/ops/gram.hpp"
 
 namespace ramer::autodiff {
 
 namespace detail {
-
-template <class T>
-struct TokenGramTerm {
-  const T* gram;
-  const double* w;
-  Index size;  // of one sample's Gram matrix
-  RAMER_HD double operator()(Index i) const {
-    return w[i / size] == 0 ? 0 : w[i / size] * static_cast<double>(gram[i]) * static_cast<double>(gram[i]);
-  }
-};
-template <class T>
-struct TokenGramSlope {
-  const T *dloss, *gram;
-  const double* w;
-  Index size;
-  T* out;
-  RAMER_HD void operator()(Index i) const { out[i] = w[i / size] == 0 ? T(0) : T(2) * *dloss * static_cast<T>(w[i / size]) * gram[i]; }
-};
 
 /// Calls f(first sample, samples, f rows of each, g rows of each, elements before) for runs of consecutive samples whose Gram
 /// matrices have one shape: a run is one batched product.
@@ -67,14 +49,14 @@ Var<T, 0> token_gram_squared(Tp& tape, Var<T, 2> f, std::span<const std::int32_t
     b.gemm_batched(backend::Gemm<T>{Transpose::No, Transpose::Yes, m, n, width, T(1), f.data() + f_offsets[sample] * width, width,
                                     g.data() + g_offsets[sample] * width, width, {gram + before, false}, n, {}},
                    count, m * width, n * width, m * n);
-    b.sum(count * m * n, detail::TokenGramTerm<T>{gram + before, w + sample, m * n}, T(1), backend::Target<T>{out, true});
+    b.sum(count * m * n, detail::ProductTerm<T>{gram + before, gram + before, w + sample, m * n}, T(1), backend::Target<T>{out, true});
   });
   tape.record(loss, [=](Tp& t, const T* dloss) {
     T* dgram = t.scratch(size);  // 2 w dloss gram
     const auto df = t.target(f), dg = t.target(g);
     detail::for_gram_runs(f_offsets, g_offsets, [&](std::size_t sample, Index count, Index m, Index n, Index before) {
       const Index f_row = f_offsets[sample] * width, g_row = g_offsets[sample] * width;
-      t.backend().map(count * m * n, detail::TokenGramSlope<T>{dloss, gram + before, w + sample, m * n, dgram + before});
+      t.backend().map(count * m * n, detail::ProductScale<T>{dloss, gram + before, w + sample, m * n, dgram + before});
       if (df && m > 0) {  // dF = dGram G
         t.backend().gemm_batched(backend::Gemm<T>{Transpose::No, Transpose::No, m, width, n, T(1), dgram + before, n, g.data() + g_row,
                                                   width, df.at(f_row), width, {}},
