@@ -125,7 +125,7 @@ class Case:
             momentum=c.get("prototypes", {}).get("momentum", 0.99), weights=c.get("weights", {}),
         )  # fmt: skip
         self.inputs = {m: np.array(self.tensors[f"input/{m}"]) for m in model.MODALITIES}
-        self.masks = {m: np.ones(x.shape[:2]) for m, x in self.inputs.items()}
+        self.masks = {m: np.array(self.tensors.get(f"mask/{m}", np.ones(x.shape[:2]))) for m, x in self.inputs.items()}
         self.labels = np.array(self.tensors["labels"])
         plan = self.group("plan/")
         found = [[v for n, v in plan.items() if n.split(".")[-1] in words] for words in (("sample", "pi"), ("modality", "rho"))]
@@ -221,7 +221,8 @@ def main():
                     failed += len(complaints)
                     told = "  ".join(f"{group} {value:.1e} ({name.split(' ', 1)[-1]})" for group, (value, name) in worst.items())
                     print(f"{os.path.basename(path)} {contrast} {style} {dtype}: worst {told}")
-                    print("".join(f"  FAILED {c}\n" for c in complaints), end="")
+                    print("".join(f"  FAILED {c}\n" for c in complaints[:5]), end="")
+                    print(f"  and {len(complaints) - 5} more\n" if len(complaints) > 5 else "", end="")
     print(f"torch {torch.__version__}: {'FAILED' if failed else 'agrees'}")
     return 1 if failed else 0
 

@@ -10,22 +10,23 @@ TINY = 1e-12
 
 
 def stored(rows, queue, ids, queue_ids, temperature, chunk=None):
-    """As published: every factor of the formula is a matrix N x N, N = batch rows + queue rows, and autograd keeps what it needs.
+    """As published: every factor of the formula is a matrix N x N, N = batch rows + queue rows, alive until the function returns or, where
+    autograd needs it, until the reverse sweep.
 
     rows (R, K), queue (Q, K) unit rows, ids (R), queue_ids (Q) in the type of the rows.
     """
     z = torch.cat([rows, queue.detach().clone()])
     own = torch.cat([ids, queue_ids])[:, None]
     same = torch.eq(own, own.T).to(z.dtype)
-    scores = torch.div(torch.matmul(z, z.T), temperature)
-    highest, _ = torch.max(scores, dim=1, keepdim=True)
-    scores = scores - highest.detach()
+    similarity = torch.div(torch.matmul(z, z.T), temperature)
+    highest, _ = torch.max(similarity, dim=1, keepdim=True)
+    scores = similarity - highest.detach()
     others = torch.ones_like(same)
     others.fill_diagonal_(0)
-    same = same * others
+    positives = same * others
     exponentials = torch.exp(scores) * others
     log_share = scores - torch.log(exponentials.sum(1, keepdim=True) + TINY)
-    per_anchor = (same * log_share).sum(1) / (same.sum(1) + TINY)
+    per_anchor = (positives * log_share).sum(1) / (positives.sum(1) + TINY)
     return -per_anchor.mean()
 
 

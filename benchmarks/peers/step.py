@@ -124,7 +124,7 @@ def main():
     result = {
         "median_s": statistics.median(seconds), "min_s": min(seconds), "max_s": max(seconds), "seconds": seconds,
         "peak_rss_bytes": peak_rss_bytes(), "library_bytes": library_bytes, "threads": torch.get_num_threads(), "steps": o.steps,
-        "version": f"torch {torch.__version__}", "capability": capability(), "preload": os.environ.get("LD_PRELOAD", ""),
+        "version": f"torch {torch.__version__}", "capability": capability(), "preload": os.path.basename(os.environ.get("LD_PRELOAD", "")),
         "settings": {k: v for k, v in vars(o).items() if k != "json"},
     }  # fmt: skip
     text = json.dumps(result, indent=1)
