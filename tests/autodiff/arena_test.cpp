@@ -145,3 +145,20 @@ TEST_CASE("pool: rewinding forgets what is free and repeats the addresses") {
   CHECK(ask(pool, request) == places);
   CHECK(pool.capacity() == capacity);
 }
+
+TEST_CASE("arena: back to a mark, over the edge of blocks; what was before it stays") {
+  Arena<CountingMemory> arena(64);
+  auto* const kept = static_cast<unsigned char*>(arena.allocate_bytes(40));
+  std::memset(kept, 7, 40);
+  const auto mark = arena.mark();
+  void* const next = arena.allocate_bytes(40);
+  arena.allocate_bytes(100000);
+  const std::size_t held = arena.capacity();
+  for (int repeat = 0; repeat < 3; ++repeat) {
+    arena.rewind(mark);
+    CHECK(arena.allocate_bytes(40) == next);
+    arena.allocate_bytes(100000);
+  }
+  CHECK(arena.capacity() == held);
+  for (int i = 0; i < 40; ++i) CHECK(kept[i] == 7);
+}

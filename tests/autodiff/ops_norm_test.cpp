@@ -1,4 +1,5 @@
 #include "autodiff/support.hpp"
+#include "ramer/autodiff/ops/linear.hpp"
 #include "ramer/autodiff/ops/norm.hpp"
 
 using namespace ramer;
@@ -97,6 +98,27 @@ TEST_CASE_TEMPLATE("residual_norm with one Var as gain and bias", B, RAMER_TEST_
   CHECK(gradcheck_subsets<B>({draw.normal(6), draw.normal(3)}, [](auto& tape, const Vars& v) {
           return layer_norm(tape, v[0].reshape(Shape{Index{2}, Index{3}}), v[1], v[1]);
         }) == "");
+}
+
+TEST_CASE_TEMPLATE("residual_norm in the place of its input, with gains from which x^ can be had and others", B, RAMER_TEST_BACKENDS) {
+  Draw draw(6);
+  const Shape<2> shape{{Index{4}, Index{5}}}, square{{Index{5}, Index{5}}};
+  for (const double smallest : {0.5, 0.0, 1e-9}) {
+    CAPTURE(smallest);
+    Values gain = draw.normal(5), bias = draw.normal(5);
+    for (double& g : gain) g = g < 0 ? g - 0.5 : g + 0.5;
+    gain[2] = smallest;
+    CHECK(autodiff::detail::norm_can_be_undone(gain.data(), bias.data(), 5) == (smallest == 0.5));
+    const std::vector<Values> in{draw.normal(20), draw.normal(25), draw.normal(20), gain, bias};
+    const auto with = [&](Input input) {
+      return [&, input](auto& tape, const Vars& v) {
+        const auto x = linear(tape, v[0].reshape(shape), v[1].reshape(square), {});
+        return residual_norm(tape, x, v[2].reshape(shape), v[3], v[4], {}, 1e-3, input);
+      };
+    };
+    CHECK(gradcheck_subsets<B>(in, with(Input::Consumed)) == "");
+    CHECK(value_of<B>(in, with(Input::Consumed)) == value_of<B>(in, with(Input::Kept)));
+  }
 }
 
 TEST_CASE("residual_norm names what does not fit") {

@@ -335,3 +335,30 @@ TEST_CASE("var: reshape shares value and adjoint, and names sizes that differ") 
   CHECK(x.detached().data() == x.data());
   CHECK_FALSE(Var<double, 3>{}.valid());
 }
+
+TEST_CASE("a prediction of many layers needs the memory of one, and gives the value of all") {
+  const Values x{1, 2, 3, 4};
+  const auto deep = [&](bool recording, Workspace<HostMemory>& workspace) {
+    backend::Reference reference;
+    Tape<backend::Reference, double> tape(reference, workspace, recording);
+    Slot<double> slot;
+    const Var<double, 1> start(x.data(), Shape{Index{4}}, recording ? &slot : nullptr);
+    const auto y = tape.scoped([&] {
+      Var<double, 1> h = scale(tape, start, 1.0);
+      for (int layer = 0; layer < 100; ++layer) {
+        tape.advance(h, [&] {
+          const auto a = scale(tape, h, 0.5);
+          return add(tape, a, scale(tape, a, 0.9));
+        });
+      }
+      return h;
+    });
+    return Values(y.data(), y.data() + 4);
+  };
+  Workspace<HostMemory> training, prediction;
+  CHECK(deep(true, training) == deep(false, prediction));
+  CHECK(x == Values{1, 2, 3, 4});
+  CHECK(training.values.mark().used == 301 * 64);  // a cache line each
+  CHECK(prediction.values.mark().used == 64);
+  CHECK(prediction.values.capacity() == std::size_t{1} << 20);
+}

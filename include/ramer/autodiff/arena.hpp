@@ -12,12 +12,13 @@
 
 namespace ramer::autodiff {
 
-/// Bump allocation over a list of blocks, each twice as large as the one before. `rewind` keeps them, so that a step that
-/// repeats gets the same addresses and nothing is allocated from the system.
+/// Bump allocation over a list of blocks, each twice as large as the one before until that is much. `rewind` keeps them, so that
+/// a step that repeats gets the same addresses and nothing is allocated from the system.
 template <class Memory>
 class Arena {
  public:
   static constexpr std::size_t kAlignment = 64;
+  static constexpr std::size_t kLargestBlock = std::size_t{32} << 20;  ///< unless more is asked for at once
 
   explicit Arena(std::size_t first_block = std::size_t{1} << 20) : next_block_(first_block) {}
   Arena(Arena&& other) noexcept
@@ -45,7 +46,7 @@ class Arena {
       const std::size_t size = std::max(bytes, next_block_);
       blocks_.reserve(blocks_.size() + 1);
       blocks_.push_back({static_cast<std::byte*>(Memory::allocate(size)), size});
-      next_block_ = size * 2;
+      next_block_ = std::max(next_block_, std::min(size * 2, kLargestBlock));
     }
     void* result = blocks_[block_].data + used_;
     used_ += bytes;
@@ -53,9 +54,16 @@ class Arena {
   }
 
   /// Forgets everything that was allocated.
-  void rewind() {
-    block_ = 0;
-    used_ = 0;
+  void rewind() { rewind({}); }
+  /// A place to come back to.
+  struct Mark {
+    std::size_t block = 0, used = 0;
+  };
+  Mark mark() const { return {block_, used_}; }
+  /// Forgets what was allocated since. Its bytes stay as they are until the next allocations reach them.
+  void rewind(Mark mark) {
+    block_ = mark.block;
+    used_ = mark.used;
   }
   /// Bytes held from the system.
   std::size_t capacity() const {

@@ -5,6 +5,7 @@
 // destructible: rewinding the arena is all the clean-up there is.
 #pragma once
 
+#include <cstring>
 #include <initializer_list>
 #include <new>
 #include <span>
@@ -30,6 +31,13 @@ struct Workspace {
     adjoints.rewind();
   }
   std::size_t bytes() const { return values.capacity() + closures.capacity() + adjoints.capacity(); }
+};
+
+/// What becomes of the memory of an op's input.
+enum class Input {
+  Kept,
+  Consumed  ///< the result takes its place: the input must come from an op whose reverse does not look at its value, and have no
+            ///< other reader
 };
 
 template <class Backend_, class T>
@@ -70,10 +78,44 @@ class Tape {
     T* data = workspace_->values.template allocate<T>(shape.size());
     return {Var<T, Rank>(data, shape, recording_ && tracked ? make_slot(shape.size()) : nullptr), data};
   }
+  /// As `output` of x's shape, in x's memory if that is consumed.
+  template <int Rank, class... Inputs>
+  Output<Rank> output_over(Input input, const Var<T, Rank>& x, const Inputs&... others) {
+    if (input == Input::Kept) return output(x.shape(), x, others...);
+    const bool tracked = recording_ && (x.tracked() || (others.tracked() || ...));
+    T* data = const_cast<T*>(x.data());
+    return {Var<T, Rank>(data, x.shape(), tracked ? make_slot(x.size()) : nullptr), data};
+  }
   /// The same value with an adjoint of its own.
   template <int Rank>
   Var<T, Rank> alias(const Var<T, Rank>& x) {
     return {x.data(), x.shape(), recording_ && x.tracked() ? make_slot(x.size()) : nullptr};
+  }
+  /// f(), a value. Where nothing is recorded, the memory that f took but for the value's own is free again afterwards.
+  template <class F>
+  auto scoped(const F& f) {
+    if constexpr (Memory::host) {
+      if (!recording_) {
+        const auto before = workspace_->values.mark();
+        auto y = f();
+        workspace_->values.rewind(before);
+        return moved(y, workspace_->values.template allocate<T>(y.size()));
+      }
+    }
+    return f();
+  }
+  /// x = f(), of x's shape. Where nothing is recorded, the new value takes the place of the old one, which nobody may read from then
+  /// on, and the memory that f took is free again: a prediction by many layers needs as much as one by the widest of them.
+  template <int Rank, class F>
+  void advance(Var<T, Rank>& x, const F& f) {
+    if constexpr (Memory::host) {
+      if (!recording_) {
+        const auto before = workspace_->values.mark();
+        x = moved(f(), const_cast<T*>(x.data()));
+        return workspace_->values.rewind(before);
+      }
+    }
+    x = f();
   }
   /// Memory that lives as long as the step: what an op keeps for its reverse.
   template <class U>
@@ -175,6 +217,11 @@ class Tape {
     T value;
     RAMER_HD void operator()(Index i) const { target.put(i, value); }
   };
+  template <int Rank>
+  static Var<T, Rank> moved(const Var<T, Rank>& x, T* to) {
+    std::memmove(to, x.data(), bytes(x.size()));
+    return {to, x.shape()};
+  }
   static std::size_t bytes(Index count) { return static_cast<std::size_t>(count) * sizeof(T); }
   Slot<T>* make_slot(Index size) {
     return new (workspace_->closures.allocate_bytes(sizeof(Slot<T>))) Slot<T>{nullptr, size, false, false};

@@ -114,7 +114,7 @@ struct DropoutPlan {
 };
 
 /// y (R, D) = gain * x^ + bias, x^ = (h - mean h) / sqrt(var h + eps), h = dropout(x) + residual; population variance over D.
-/// Two passes; in a row of equal numbers x^ is exactly 0.
+/// Two passes; in a row of equal numbers x^ is exactly 0. y may be x.
 template <class T>
 struct LayerNorm {
   Index rows = 0, cols = 0;
@@ -129,18 +129,20 @@ struct LayerNorm {
   T* inverse_sd = nullptr;  ///< (R)
 };
 
-/// The reverse of LayerNorm for x and residual (gain and bias are column reductions). dx and dresidual may be one buffer (a
-/// row that is its own residual): dresidual is put first, then dx.
+/// The reverse of LayerNorm. dx and dresidual may be one buffer (a row that is its own residual): dresidual is put first, then dx.
 template <class T>
 struct LayerNormReverse {
   Index rows = 0, cols = 0;
   const T* dy = nullptr;
-  const T* normalized = nullptr;
+  const T* normalized = nullptr;  ///< null: x^ = (y - bias) / gain
+  const T* y = nullptr;
+  const T* bias = nullptr;        ///< (D)
   const T* inverse_sd = nullptr;
   const T* gain = nullptr;
   DropoutPlan dropout{};
   Target<T> dx{};
   Target<T> dresidual{};
+  Target<T> dgain{}, dbias{};  ///< (D) sums over rows
 };
 
 /// Multi-head attention inside contiguous groups of rows (a sample's tokens, a segment's persons, ...).
@@ -188,6 +190,7 @@ struct AttentionReverse {
   Attention<T> forward{};
   const T* dout = nullptr;
   Target<T> dq{}, dk{}, dv{};
+  T* out = nullptr;  ///< where the forward's out is wanted again; (ld_out)
 };
 
 /// Label-wise pooling: for each segment of rows and each column c of the scores,

@@ -11,11 +11,19 @@
 
 #include "ramer/backend/contract.hpp"
 
+// A call that is not inlined keeps its loop from becoming vector instructions, and g++ counts the calls of a function before it
+// decides.
+#if defined(__GNUC__) || defined(__clang__)
+#define RAMER_IN_LOOPS inline __attribute__((always_inline))
+#else
+#define RAMER_IN_LOOPS inline
+#endif
+
 namespace ramer::backend {
 
 /// a b + c; the same rounding in a vector loop and in its remainder.
 template <class T>
-RAMER_HD inline T multiply_add(T a, T b, T c) {
+RAMER_HD RAMER_IN_LOOPS T multiply_add(T a, T b, T c) {
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
   return std::fma(a, b, c);
 #else
@@ -26,7 +34,7 @@ RAMER_HD inline T multiply_add(T a, T b, T c) {
 /// e^x to about one unit in the last place. Saturates (at e^-80 and e^88 in float) instead of reaching 0 or infinity, which
 /// also keeps small weights out of the subnormal numbers, where processors are slow. NaN stays NaN.
 template <class T>
-RAMER_HD inline T fast_exp(T x) {
+RAMER_HD RAMER_IN_LOOPS T fast_exp(T x) {
 #if defined(__CUDA_ARCH__)
   return ::exp(x);
 #else
@@ -80,7 +88,7 @@ struct Normal {
 
 /// Phi to 2e-7 (lower tail: 1e-6 relative) in float, to rounding in double.
 template <class T>
-RAMER_HD inline Normal<T> fast_normal(T u) {
+RAMER_HD RAMER_IN_LOOPS Normal<T> fast_normal(T u) {
   if constexpr (std::is_same_v<T, float>) {
     const float bell = fast_exp(-0.5f * u * u), size = u < 0 ? -u : u;
     // Phi(-x) e^(x^2/2) / t with t = 1 / (1 + 0.27 x), x in [0, 13.3]: interpolated at Chebyshev points, 3e-8 relative.
@@ -102,7 +110,7 @@ RAMER_HD inline Normal<T> fast_normal(T u) {
 }
 
 template <class T>
-RAMER_HD inline T fast_tanh(T u) {
+RAMER_HD RAMER_IN_LOOPS T fast_tanh(T u) {
   if constexpr (std::is_same_v<T, float>) {
     const float square = u * u;
     float p = 62.0f / 2835;  // near 0, where the other form cancels
@@ -118,13 +126,13 @@ RAMER_HD inline T fast_tanh(T u) {
 }
 
 template <class T>
-RAMER_HD inline T fast_sigmoid(T u) {
+RAMER_HD RAMER_IN_LOOPS T fast_sigmoid(T u) {
   return T(1) / (T(1) + fast_exp(-u));
 }
 
 /// `activate` with the kind known at compile time, as a loop needs it in order to be vectorized.
 template <Activation Act, class T>
-RAMER_HD inline T fast_activate(T u) {
+RAMER_HD RAMER_IN_LOOPS T fast_activate(T u) {
   if constexpr (Act == Activation::Gelu) return u * fast_normal(u).cdf;
   if constexpr (Act == Activation::Tanh) return fast_tanh(u);
   if constexpr (Act == Activation::Sigmoid) return fast_sigmoid(u);
@@ -133,7 +141,7 @@ RAMER_HD inline T fast_activate(T u) {
 
 /// `activation_slope`, likewise.
 template <Activation Act, class T>
-RAMER_HD inline T fast_activation_slope(T u, T y) {
+RAMER_HD RAMER_IN_LOOPS T fast_activation_slope(T u, T y) {
   if constexpr (Act == Activation::Gelu) {
     const Normal<T> normal = fast_normal(u);
     return multiply_add(u * T(0.39894228040143267794), normal.bell, normal.cdf);
@@ -143,7 +151,7 @@ RAMER_HD inline T fast_activation_slope(T u, T y) {
 
 /// factor[4 q + i] = plan.factor(row, 4 (first + q) + i) for q < Quads, bit for bit: `Quads` Philox counters at once.
 template <Index Quads, class T>
-RAMER_HD inline void fast_dropout(const DropoutPlan& plan, std::uint64_t row, std::uint32_t first, T (&factor)[4 * Quads]) {
+RAMER_HD RAMER_IN_LOOPS void fast_dropout(const DropoutPlan& plan, std::uint64_t row, std::uint32_t first, T (&factor)[4 * Quads]) {
   std::uint32_t word[4][Quads];
   for (Index q = 0; q < Quads; ++q) {
     word[0][q] = first + static_cast<std::uint32_t>(q);

@@ -118,18 +118,30 @@ class Reference {
   }
   template <class T>
   void layer_norm_reverse(const LayerNormReverse<T>& p) const {
+    const auto normalized = [&p](Index r, Index c) {
+      const Index at = r * p.cols + c;
+      return p.normalized ? p.normalized[at] : (p.y[at] - p.bias[c]) / p.gain[c];
+    };
+    for (Index c = 0; c < p.cols; ++c) {
+      T dgain{}, dbias{};
+      for (Index r = 0; r < p.rows; ++r) {
+        dgain += p.dy[r * p.cols + c] * normalized(r, c);
+        dbias += p.dy[r * p.cols + c];
+      }
+      if (p.dgain) p.dgain.put(c, dgain);
+      if (p.dbias) p.dbias.put(c, dbias);
+    }
     for (Index r = 0; r < p.rows; ++r) {
       const T* dy = p.dy + r * p.cols;
-      const T* normalized = p.normalized + r * p.cols;
       T mean_g{}, mean_gn{};
       for (Index c = 0; c < p.cols; ++c) {
         mean_g += dy[c] * p.gain[c];
-        mean_gn += dy[c] * p.gain[c] * normalized[c];
+        mean_gn += dy[c] * p.gain[c] * normalized(r, c);
       }
       mean_g /= static_cast<T>(p.cols);
       mean_gn /= static_cast<T>(p.cols);
       for (Index c = 0; c < p.cols; ++c) {
-        const T dh = p.inverse_sd[r] * (dy[c] * p.gain[c] - mean_g - normalized[c] * mean_gn);
+        const T dh = p.inverse_sd[r] * (dy[c] * p.gain[c] - mean_g - normalized(r, c) * mean_gn);
         if (p.dresidual) p.dresidual.put(r * p.cols + c, dh);
         if (p.dx) {
           const T factor = p.dropout.active() ? static_cast<T>(p.dropout.factor(p.dropout.key(r), static_cast<std::uint32_t>(c))) : T(1);
@@ -162,7 +174,11 @@ class Reference {
   }
   template <class T>
   void attention_reverse(const AttentionReverse<T>& r) const {
-    const Attention<T>& p = r.forward;
+    Attention<T> p = r.forward;
+    if (r.out) {
+      p.out = r.out;
+      attention(p);
+    }
     std::vector<T> weight, dscore;
     for (Index g = 0; g < p.groups; ++g) {
       const Index begin = p.offsets[g], n = p.offsets[g + 1] - begin;

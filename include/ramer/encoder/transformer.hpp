@@ -49,11 +49,11 @@ struct LayerStack {
   LayerStack(Index hidden, Index heads, Index inner, Index layers, double rate) : norm(hidden), dropout{rate} {
     for (Index i = 0; i < layers; ++i) layer.emplace_back(hidden, heads, inner, rate);
   }
-  /// (R, H) -> (R, H). Layer i is tapped as `tap` followed by i.
+  /// (R, H) -> (R, H). e is consumed. Layer i is tapped as `tap` followed by i.
   nn::Var<E, 2> operator()(nn::Context<E>& ctx, nn::Var<E, 2> e, const nn::TokenRows& rows, std::string_view tap, Index which) const {
-    nn::Var<E, 2> h = autodiff::dropout(ctx.tape, norm(ctx, e), ctx.dropout(dropout, rows.row_key));
+    nn::Var<E, 2> h = autodiff::dropout(ctx.tape, norm(ctx, e, autodiff::Input::Consumed), ctx.dropout(dropout, rows.row_key));
     for (std::size_t i = 0; i < layer.size(); ++i) {
-      h = layer[i](ctx, h, rows);
+      ctx.tape.advance(h, [&] { return layer[i](ctx, h, rows); });
       if (ctx.taps) ctx.tap(std::string(tap) + std::to_string(i), which, h);
     }
     return h;
@@ -90,7 +90,7 @@ struct Transformer {
 
     /// `which` names the modality in taps.
     nn::Var<E, 2> operator()(nn::Context<E>& ctx, nn::Var<E, 2> x, const TokenPlan& plan, Index which) const {
-      return encode(ctx, normalize(ctx, x, which), plan, which);
+      return ctx.tape.scoped([&] { return encode(ctx, normalize(ctx, x, which), plan, which); });
     }
     /// The first step alone: LN(x), for what comes between it and the encoder.
     nn::Var<E, 2> normalize(nn::Context<E>& ctx, nn::Var<E, 2> x, Index which) const {
@@ -102,9 +102,10 @@ struct Transformer {
     nn::Var<E, 2> encode(nn::Context<E>& ctx, nn::Var<E, 2> x, const TokenPlan& plan, Index which) const {
       ctx.tap("encoder_in", which, x);
       nn::Var<E, 2> h = input(ctx, x);                                                                         // (R, H)
-      h = autodiff::add_embedding(ctx.tape, h, ctx.template use<2>(position), device_view(ctx, plan.position));
+      constexpr auto consumed = autodiff::Input::Consumed;
+      h = autodiff::add_embedding(ctx.tape, h, ctx.template use<2>(position), device_view(ctx, plan.position), consumed);
       if (!target_time.extents.empty()) {
-        h = autodiff::add_embedding(ctx.tape, h, ctx.template use<2>(target_time), device_view(ctx, plan.at_target_time));
+        h = autodiff::add_embedding(ctx.tape, h, ctx.template use<2>(target_time), device_view(ctx, plan.at_target_time), consumed);
       }
       h = layers(ctx, h, plan.token_rows(ctx), "layer", which);
       ctx.tap("encoder_out", which, h);

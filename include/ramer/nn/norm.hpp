@@ -16,12 +16,14 @@ struct LayerNorm {
       : weight({width}, Init::constant(1), gain_decays), bias({width}, Init::constant(0), false) {}
 
   /// y (R, D) = LN(x).
-  Var<E, 2> operator()(Context<E>& ctx, Var<E, 2> x) const {
-    return autodiff::layer_norm(ctx.tape, x, ctx.template use<1>(weight), ctx.template use<1>(bias));
+  Var<E, 2> operator()(Context<E>& ctx, Var<E, 2> x, autodiff::Input input = autodiff::Input::Kept) const {
+    return (*this)(ctx, x, {}, {}, input);
   }
   /// y (R, D) = LN(dropout(x) + residual).
-  Var<E, 2> operator()(Context<E>& ctx, Var<E, 2> x, Var<E, 2> residual, const backend::DropoutPlan& dropout) const {
-    return autodiff::residual_norm(ctx.tape, x, residual, ctx.template use<1>(weight), ctx.template use<1>(bias), dropout);
+  Var<E, 2> operator()(Context<E>& ctx, Var<E, 2> x, Var<E, 2> residual, const backend::DropoutPlan& dropout,
+                       autodiff::Input input = autodiff::Input::Kept) const {
+    return autodiff::residual_norm(ctx.tape, x, residual, ctx.template use<1>(weight), ctx.template use<1>(bias), dropout,
+                                   typename E::Real(1e-12), input);
   }
   template <class Self, class Visitor>
   static void parameters(Self& self, Visitor&& visit) {

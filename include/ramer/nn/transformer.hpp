@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "ramer/autodiff/ops/attention.hpp"
+#include "ramer/autodiff/ops/feed_forward.hpp"
 #include "ramer/nn/linear.hpp"
 #include "ramer/nn/norm.hpp"
 
@@ -44,9 +45,10 @@ struct Attention {
     using Real = typename E::Real;
     const Var<E, 2> q = query(ctx, x), k = key(ctx, memory), v = value(ctx, memory);
     const Real scale = Real(1) / std::sqrt(static_cast<Real>(x.extent(1) / heads));
-    const Var<E, 2> a =
-        autodiff::attention(ctx.tape, q, k, v, rows.groups, heads, scale, ctx.dropout(weight_dropout, rows.row_key));
-    return norm(ctx, output(ctx, a), x, ctx.dropout(output_dropout, rows.row_key));
+    const Var<E, 2> o =
+        autodiff::projected_attention(ctx.tape, q, k, v, rows.groups, heads, scale, ctx.dropout(weight_dropout, rows.row_key),
+                                      ctx.template use<2>(output.weight), ctx.template use<1>(output.bias));
+    return norm(ctx, o, x, ctx.dropout(output_dropout, rows.row_key), autodiff::Input::Consumed);
   }
   template <class Self, class Visitor>
   static void parameters(Self& self, Visitor&& visit) {
@@ -75,7 +77,9 @@ struct FeedForward {
         dropout{rate} {}
 
   Var<E, 2> operator()(Context<E>& ctx, Var<E, 2> x, const TokenRows& rows) const {
-    return norm(ctx, outer(ctx, inner(ctx, x, backend::Activation::Gelu)), x, ctx.dropout(dropout, rows.row_key));
+    const Var<E, 2> y = autodiff::feed_forward(ctx.tape, x, ctx.template use<2>(inner.weight), ctx.template use<1>(inner.bias),
+                                               ctx.template use<2>(outer.weight), ctx.template use<1>(outer.bias));
+    return norm(ctx, y, x, ctx.dropout(dropout, rows.row_key), autodiff::Input::Consumed);
   }
   template <class Self, class Visitor>
   static void parameters(Self& self, Visitor&& visit) {

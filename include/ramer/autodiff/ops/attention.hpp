@@ -1,7 +1,7 @@
 // Attention inside groups of rows, and label-wise pooling of segments. Laws: backend/contract.hpp.
 #pragma once
 
-#include "ramer/autodiff/ops/elementwise.hpp"
+#include "ramer/autodiff/ops/linear.hpp"
 #include "ramer/autodiff/tape.hpp"
 
 namespace ramer::autodiff {
@@ -18,29 +18,73 @@ struct AttentionGroups {
   const std::uint64_t* key_row_key = nullptr;   ///< (R) logical rows of the keys for dropout, with query_offsets
 };
 
+namespace detail {
+
+/// @throws ShapeError
+template <class T>
+backend::Attention<T> attention_problem(const Var<T, 2>& q, const Var<T, 2>& k, const Var<T, 2>& v, const AttentionGroups& groups, Index heads,
+                                        T scale, const backend::DropoutPlan& dropout) {
+  require<ShapeError>(k.shape() == v.shape() && (groups.query_offsets ? q.extent(1) == k.extent(1) : q.shape() == k.shape()),
+                      "attention: q ", q.shape(), ", k ", k.shape(), ", v ", v.shape());
+  require<ShapeError>(heads > 0 && q.extent(1) % heads == 0, "attention: width ", q.extent(1), " is no multiple of ", heads, " heads");
+  const Index width = q.extent(1);
+  backend::Attention<T> p;
+  p.groups = groups.groups, p.rows = k.extent(0), p.heads = heads, p.width = width / heads;
+  p.offsets = groups.offsets, p.longest = groups.longest, p.key = groups.key, p.uniform = groups.uniform;
+  p.scale = scale, p.q = q.data(), p.k = k.data(), p.v = v.data(), p.ld = width, p.dropout = dropout, p.ld_out = width;
+  if (groups.query_offsets) {
+    p.query_offsets = groups.query_offsets, p.query_rows = q.extent(0), p.longest_query = groups.longest_query;
+    p.key_row_key = groups.key_row_key;
+  }
+  return p;
+}
+
+}  // namespace detail
+
 /// y (Q, H) = multi-head scaled dot-product attention of q (Q, H) to k, v (R, H): softmax(scale q k^T) v within each group, per
 /// head of H / heads columns.
 template <class Tp, class T>
 Var<T, 2> attention(Tp& tape, Var<T, 2> q, Var<T, 2> k, Var<T, 2> v, const AttentionGroups& groups, Index heads, T scale,
                     const backend::DropoutPlan& dropout = {}) {
-  require<ShapeError>(k.shape() == v.shape() && (groups.query_offsets ? q.extent(1) == k.extent(1) : q.shape() == k.shape()),
-                      "attention: q ", q.shape(), ", k ", k.shape(), ", v ", v.shape());
-  require<ShapeError>(heads > 0 && q.extent(1) % heads == 0, "attention: width ", q.extent(1), " is no multiple of ", heads, " heads");
+  backend::Attention<T> p = detail::attention_problem(q, k, v, groups, heads, scale, dropout);
   auto [y, out] = tape.output(q.shape(), q, k, v);
-  const Index width = q.extent(1);
-  backend::Attention<T> p;
-  p.groups = groups.groups, p.rows = k.extent(0), p.heads = heads, p.width = width / heads;
-  p.offsets = groups.offsets, p.longest = groups.longest, p.key = groups.key, p.uniform = groups.uniform;
-  p.scale = scale, p.q = q.data(), p.k = k.data(), p.v = v.data(), p.ld = width, p.dropout = dropout;
-  p.out = out, p.ld_out = width;
-  if (groups.query_offsets) {
-    p.query_offsets = groups.query_offsets, p.query_rows = q.extent(0), p.longest_query = groups.longest_query;
-    p.key_row_key = groups.key_row_key;
-  }
+  p.out = out;
   tape.backend().attention(p);
   tape.record(y, [=](Tp& t, const T* dy) {
     const auto dq = t.target(q), dk = t.target(k), dv = t.target(v);
-    t.backend().attention_reverse(backend::AttentionReverse<T>{p, dy, dq, dk, dv});
+    t.backend().attention_reverse(backend::AttentionReverse<T>{p, dy, dq, dk, dv, nullptr});
+  });
+  return y;
+}
+
+/// y (Q, O) = a W^T + b, a = the attention above, W (O, H), b (O). a is not kept: the reverse, which computes the probabilities
+/// again, computes it with them.
+template <class Tp, class T>
+Var<T, 2> projected_attention(Tp& tape, Var<T, 2> q, Var<T, 2> k, Var<T, 2> v, const AttentionGroups& groups, Index heads, T scale,
+                              const backend::DropoutPlan& dropout, Var<T, 2> w, Var<T, 1> b) {
+  using backend::Transpose;
+  backend::Attention<T> p = detail::attention_problem(q, k, v, groups, heads, scale, dropout);
+  const Index rows = q.extent(0), width = q.extent(1), outputs = w.extent(0);
+  require<ShapeError>(w.extent(1) == width && b.extent(0) == outputs, "attention: q ", q.shape(), ", output weight ", w.shape(), ", bias ",
+                      b.shape());
+  auto [y, out] = tape.output(Shape{rows, outputs}, q, k, v, w, b);
+  p.out = tape.scratch(rows * width);  // (Q, H)
+  tape.backend().attention(p);
+  tape.backend().gemm(backend::Gemm<T>{Transpose::No, Transpose::Yes, rows, outputs, width, T(1), p.out, width, w.data(), width, {out, false},
+                                       outputs, {b.data(), backend::Activation::None, nullptr, 0}});
+  tape.release(p.out, rows * width);
+  tape.record(y, [=](Tp& t, const T* dy) {
+    T *const da = t.scratch(rows * width), *const a = t.scratch(rows * width);
+    if (auto db = t.target(b)) t.backend().reduce_columns(rows, outputs, detail::Element<T>{dy, outputs}, db);
+    t.backend().gemm(backend::Gemm<T>{Transpose::No, Transpose::No, rows, width, outputs, T(1), dy, outputs, w.data(), width, {da, false},
+                                      width, {}});
+    const auto dq = t.target(q), dk = t.target(k), dv = t.target(v);
+    t.backend().attention_reverse(backend::AttentionReverse<T>{p, da, dq, dk, dv, a});
+    if (auto dw = t.target(w)) {  // dW (O, H) = dy^T a
+      t.backend().gemm(backend::Gemm<T>{Transpose::Yes, Transpose::No, outputs, width, rows, T(1), dy, outputs, a, width, dw, width, {}});
+    }
+    t.release(a, rows * width);
+    t.release(da, rows * width);
   });
   return y;
 }

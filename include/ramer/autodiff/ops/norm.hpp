@@ -7,41 +7,40 @@ namespace ramer::autodiff {
 
 namespace detail {
 
+/// Whether x^ = (y - bias) / gain is as good as x^ itself: its error is that of y, at most |x^| + |bias / gain| units in the last
+/// place.
 template <class T>
-struct NormGainTerm {
-  const T *dy, *normalized;
-  Index cols;
-  RAMER_HD T operator()(Index r, Index c) const { return dy[r * cols + c] * normalized[r * cols + c]; }
-};
-template <class T>
-struct NormBiasTerm {
-  const T* dy;
-  Index cols;
-  RAMER_HD T operator()(Index r, Index c) const { return dy[r * cols + c]; }
-};
+bool norm_can_be_undone(const T* gain, const T* bias, Index n) {
+  constexpr T kWorst = T(16);
+  bool good = true;
+  for (Index c = 0; c < n; ++c) good = good && std::abs(bias[c]) <= kWorst * std::abs(gain[c]) && gain[c] != T(0);
+  return good;
+}
 
 }  // namespace detail
 
 /// y (R, D) = LN(dropout(x) + residual) with gain, bias (D). `residual` may be an invalid Var: absent.
-/// LN has population variance and eps inside the root (1e-12 as released).
+/// LN has population variance and eps inside the root (1e-12 as released). For the reverse it keeps y; x^ too where the host does
+/// not see gain and bias, or where x^ cannot be had from them.
 template <class Tp, class T>
 Var<T, 2> residual_norm(Tp& tape, Var<T, 2> x, Var<T, 2> residual, Var<T, 1> gain, Var<T, 1> bias,
-                        const backend::DropoutPlan& dropout = {}, T eps = T(1e-12)) {
+                        const backend::DropoutPlan& dropout = {}, T eps = T(1e-12), Input input = Input::Kept) {
   const Index rows = x.extent(0), cols = x.extent(1);
   require<ShapeError>(!residual.valid() || residual.shape() == x.shape(), "residual_norm: ", x.shape(), " and ", residual.shape());
   require<ShapeError>(gain.extent(0) == cols && bias.extent(0) == cols, "layer norm of width ", gain.extent(0), " on ", x.shape());
-  auto [y, out] = tape.output(x.shape(), x, residual, gain, bias);
-  T* normalized = y.tracked() ? tape.template keep<T>(rows * cols) : nullptr;
+  const auto [y, out] = tape.output_over(input, x, residual, gain, bias);
+  bool undo = false;
+  if constexpr (Tp::Memory::host) undo = y.tracked() && detail::norm_can_be_undone(gain.data(), bias.data(), cols);
+  T* normalized = y.tracked() && !undo ? tape.template keep<T>(rows * cols) : nullptr;
   T* inverse_sd = y.tracked() ? tape.template keep<T>(rows) : nullptr;
   tape.backend().layer_norm(backend::LayerNorm<T>{rows, cols, x.data(), residual.valid() ? residual.data() : nullptr, dropout,
                                                   gain.data(), bias.data(), eps, out, normalized, inverse_sd});
+  const T* value = out;
   tape.record(y, [=](Tp& t, const T* dy) {
-    if (auto d = t.target(gain)) t.backend().reduce_columns(rows, cols, detail::NormGainTerm<T>{dy, normalized, cols}, d);
-    if (auto d = t.target(bias)) t.backend().reduce_columns(rows, cols, detail::NormBiasTerm<T>{dy, cols}, d);
-    const auto dresidual = t.target(residual), dx = t.target(x);
-    if (!dx && !dresidual) return;
-    t.backend().layer_norm_reverse(backend::LayerNormReverse<T>{rows, cols, dy, normalized, inverse_sd, gain.data(), dropout, dx,
-                                                                dresidual});
+    backend::LayerNormReverse<T> p{rows, cols, dy, normalized, value, bias.data(), inverse_sd, gain.data(), dropout, {}, {}, {}, {}};
+    p.dgain = t.target(gain), p.dbias = t.target(bias);
+    p.dresidual = t.target(residual), p.dx = t.target(x);
+    t.backend().layer_norm_reverse(p);
   });
   return y;
 }

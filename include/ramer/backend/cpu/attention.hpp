@@ -1,6 +1,6 @@
 // Attention inside ragged groups of rows. A task is one (group, head); it works on kQueryRows queries at a time, so that its
 // memory grows with the length of the group and not with its square. Forward: 4 m n width FLOP for each head of a group of m
-// queries and n rows; reverse: 10 m n width, since probabilities are recomputed.
+// queries and n rows; reverse: 10 m n width, since probabilities are recomputed, and 2 more for `out`.
 #pragma once
 
 #include "ramer/backend/cpu/dropout.hpp"
@@ -13,13 +13,14 @@ inline constexpr Index kQueryRows = 60;  ///< five tiles of 12 rows
 /// What a task needs, laid out in the scratch of its thread.
 template <class T>
 struct AttentionScratch {
-  T *key_t = nullptr, *key = nullptr, *value = nullptr;  // packed
+  T *key_t = nullptr, *key = nullptr, *value = nullptr, *value_again = nullptr;  // packed
   T *p = nullptr, *dp = nullptr, *dropped = nullptr;     // (kQueryRows, stride)
   T *factor = nullptr, *mask = nullptr;                  // (longest)
   T *dq = nullptr, *dk = nullptr, *dv = nullptr;         // (longest queries or rows, width)
   T* product = nullptr;                                  // of gemm_serial
 
-  static std::size_t layout(void* base, const Attention<T>& p, bool reverse, AttentionScratch& s) {
+  /// @param again whether a reverse gives the forward's out, too
+  static std::size_t layout(void* base, const Attention<T>& p, bool reverse, bool again, AttentionScratch& s) {
     const Index n = p.longest, queries = p.longest_queries();
     const Index stride = padded_columns<T>(n), rows = std::min(kQueryRows, queries);
     Carver carver(base);
@@ -30,6 +31,7 @@ struct AttentionScratch {
     s.mask = carver.take<T>(stride);
     if (reverse) {
       s.key = carver.take<T>(packed_size<T>(n, p.width));
+      s.value_again = carver.take<T>(again ? packed_size<T>(n, p.width) : 0);
       s.dp = carver.take<T>(rows * stride);
       s.dropped = carver.take<T>(p.dropout.active() ? rows * stride : 0);
       s.dq = carver.take<T>(queries * p.width);
@@ -125,12 +127,16 @@ struct AttentionTask {
         RAMER_CPU_INDEPENDENT
         for (Index j = 0; j < n; ++j) row[j] *= factor[j];
       }
-      Gemm<T> g;
-      g.m = rows, g.n = p.width, g.k = n;
-      g.a = s.p, g.lda = stride;
-      g.c = {p.out + (first + query) * p.ld_out + head * p.width, false}, g.ldc = p.ld_out;
-      multiply_packed(g, s.value, 0, rows, 0, p.width, static_cast<T*>(nullptr));
+      put_out(s.p, query, rows, s.value, p.out);
     }
+  }
+  /// Rows of out: weight (rows, stride) times a packed V.
+  void put_out(const T* weight, Index query, Index rows, const T* value, T* out) const {
+    Gemm<T> g;
+    g.m = rows, g.n = p.width, g.k = n;
+    g.a = weight, g.lda = stride;
+    g.c = {out + (first + query) * p.ld_out + head * p.width, false}, g.ldc = p.ld_out;
+    multiply_packed(g, value, 0, rows, 0, p.width, static_cast<T*>(nullptr));
   }
 
   void reverse(const AttentionReverse<T>& r, const AttentionScratch<T>& s) const {
@@ -148,6 +154,7 @@ struct AttentionTask {
       pack_b(true, at(p.v), p.ld, p.width, n, s.value);
       pack_b(false, at(p.k), p.ld, n, p.width, s.key);
     }
+    if (r.out) pack_b(false, at(p.v), p.ld, n, p.width, s.value_again);
     for (Index query = 0; query < queries; query += kQueryRows) {
       const Index rows = std::min(kQueryRows, queries - query);
       const T* dout = r.dout + (first + query) * p.ld_out + head * p.width;
@@ -173,6 +180,7 @@ struct AttentionTask {
           for (Index j = 0; j < n; ++j) dp[j] *= factor[j];
         }
       }
+      if (r.out) put_out(dropped, query, rows, s.value_again, r.out);
       if (r.dv) add_transposed_product(dropped, T(1), dout, p.ld_out, rows, s.product, {s.dv, query > 0});
       if (!scores) continue;
       for (Index i = 0; i < rows; ++i) {  // dS = P * (dP - sum P dP)
@@ -217,10 +225,10 @@ struct AttentionTask {
 template <class T>
 void attention(Workers& workers, const Attention<T>& p) {
   AttentionScratch<T> sizes;
-  const auto scratch = workers.lease(0, AttentionScratch<T>::layout(nullptr, p, false, sizes));
+  const auto scratch = workers.lease(0, AttentionScratch<T>::layout(nullptr, p, false, false, sizes));
   workers.run(p.groups * p.heads, [&](Index i, int slot) {
     AttentionScratch<T> s;
-    AttentionScratch<T>::layout(scratch.slot(slot), p, false, s);
+    AttentionScratch<T>::layout(scratch.slot(slot), p, false, false, s);
     AttentionTask<T>(p, i / p.heads, i % p.heads, s.mask).forward(s);
   });
 }
@@ -229,10 +237,10 @@ template <class T>
 void attention_reverse(Workers& workers, const AttentionReverse<T>& r) {
   const Attention<T>& p = r.forward;
   AttentionScratch<T> sizes;
-  const auto scratch = workers.lease(0, AttentionScratch<T>::layout(nullptr, p, true, sizes));
+  const auto scratch = workers.lease(0, AttentionScratch<T>::layout(nullptr, p, true, r.out != nullptr, sizes));
   workers.run(p.groups * p.heads, [&](Index i, int slot) {
     AttentionScratch<T> s;
-    AttentionScratch<T>::layout(scratch.slot(slot), p, true, s);
+    AttentionScratch<T>::layout(scratch.slot(slot), p, true, r.out != nullptr, s);
     AttentionTask<T>(p, i / p.heads, i % p.heads, s.mask).reverse(r, s);
   });
 }

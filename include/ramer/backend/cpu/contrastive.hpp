@@ -1,115 +1,32 @@
 // The supervised contrastive loss in tiles of kAnchorRows anchors by kDepth others: a tile of similarities lives in the
-// scratch of a thread, and N x N is never stored. Forward 2 N_anchor N width FLOP and N_anchor N exponentials; reverse
-// 4 rows N width FLOP and rows N exponentials. Scratch: O(N width).
+// scratch of a thread, and N x N is never stored. Forward 2 width FLOP and an exponential for each pair of an anchor with another
+// row, pairs of two anchors once; reverse 4 rows N width FLOP and rows N exponentials. Scratch: O(N width).
 #pragma once
 
-#include "ramer/backend/cpu/gemm.hpp"
+#include "ramer/backend/cpu/contrastive_tiles.hpp"
 
 namespace ramer::backend::cpu {
 
-inline constexpr Index kAnchorRows =
-    96;  ///< a tile of (96, 256) floats and the vectors beside it fit the second-level cache
-
-/// The unit vectors in the two orders in which products want them: z^T (width, n) and z (n, width), of the rows and of the
-/// queue apart.
+/// log_denominator and loss of one anchor from the largest of its similarities and sum_{a != i} exp(s_ia - largest).
 template <class T>
-struct ContrastiveScratch {
-  T *rows_t = nullptr, *queue_t = nullptr, *rows = nullptr, *queue = nullptr;
-  T* class_sum = nullptr;                 // (classes, width) of the anchors alone
-  T* partial = nullptr;                   // (blocks, classes, width)
-  T *share = nullptr, *scaled = nullptr;  // (N)
-
-  static constexpr Index kClassBlock = 512;
-  static std::size_t layout(void* base, const Contrastive<T>& p, bool reverse, ContrastiveScratch& s) {
-    const Index n = p.rows + p.queue_rows;
-    Carver carver(base);
-    s.rows_t = carver.take<T>(packed_size<T>(p.width, p.rows));
-    s.queue_t = carver.take<T>(packed_size<T>(p.width, p.queue_rows));
-    s.partial = carver.take<T>(ceil_div(n, kClassBlock) * p.classes * p.width);
-    if (reverse) {
-      s.rows = carver.take<T>(packed_size<T>(p.rows, p.width));
-      s.queue = carver.take<T>(packed_size<T>(p.queue_rows, p.width));
-      s.class_sum = carver.take<T>(p.classes * p.width);
-      s.share = carver.take<T>(n);
-      s.scaled = carver.take<T>(n);
-    }
-    return carver.used();
+void finish_anchor(const Contrastive<T>& p, Index anchor, T largest, double sum) {
+  const T log_denominator = static_cast<T>(static_cast<double>(largest) + std::log(sum + 1e-12));
+  const T* z = p.row(anchor);
+  const std::int32_t id = p.id(anchor);
+  T loss{};
+  if (id >= 0 && p.class_count[id] > T(1)) {
+    const T positives = p.class_count[id] - T(1);
+    const T similarity = (dot(z, p.class_sum + id * p.width, p.width) - dot(z, z, p.width)) / p.temperature;
+    loss = -(similarity - positives * log_denominator) / (positives + T(1e-12));
   }
-
-  void pack(Workers& workers, const Contrastive<T>& p, bool reverse) const {
-    pack_b(workers, true, p.features, p.width, p.width, p.rows, rows_t);
-    pack_b(workers, true, p.queue, p.width, p.width, p.queue_rows, queue_t);
-    if (!reverse) return;
-    pack_b(workers, false, p.features, p.width, p.rows, p.width, rows);
-    pack_b(workers, false, p.queue, p.width, p.queue_rows, p.width, queue);
-  }
-};
-
-/// sum (classes, width) of the unit vectors [0, n) per class.
-template <class T>
-void class_sums(Workers& workers, const Contrastive<T>& p, Index n, T* partial, T* sum) {
-  constexpr Index kBlock = ContrastiveScratch<T>::kClassBlock;
-  const Index size = p.classes * p.width, blocks = ceil_div(n, kBlock);
-  workers.run(blocks, [&](Index block, int) {
-    T* to = partial + block * size;
-    std::fill_n(to, size, T(0));
-    const Index end = std::min(n, (block + 1) * kBlock);
-    for (Index i = block * kBlock; i < end; ++i)
-      if (p.id(i) >= 0) add_scaled(T(1), p.row(i), p.width, to + p.id(i) * p.width);
-  });
-  std::fill_n(sum, size, T(0));
-  for (Index block = 0; block < blocks; ++block) add_scaled(T(1), partial + block * size, size, sum);
+  p.log_denominator[anchor] = log_denominator;
+  p.anchor_loss[anchor] = loss;
 }
 
-/// Calls f(set of keys: 0 rows or 1 queue, first key in it, count) for all tiles of keys.
-template <class T, class F>
-void for_key_tiles(const Contrastive<T>& p, const F& f) {
-  for (int set = 0; set < 2; ++set) {
-    const Index n = set == 0 ? p.rows : p.queue_rows;
-    for (Index key = 0; key < n; key += kDepth) f(set, key, std::min(kDepth, n - key));
-  }
-}
-
-/// Similarities of anchors [0, rows) behind `anchor` with keys [key, key + count) of a packed set of n: (rows, kDepth).
+/// Any similarities: each anchor against all keys, with a running maximum.
 template <class T>
-void similarity_tile(const Contrastive<T>& p, const T* anchor, Index rows, const T* packed, Index n, Index key, Index count,
-                     T* tile) {
-  Gemm<T> g;
-  g.m = rows, g.n = n, g.k = p.width, g.alpha = T(1) / p.temperature;
-  g.a = anchor, g.lda = p.width;
-  g.c = {tile, false}, g.ldc = kDepth;
-  multiply_packed(g, packed, 0, rows, key, key + count, static_cast<T*>(nullptr), key);
-}
-
-/// Where a block of anchors lies: in the rows or in the queue, never in both.
-struct AnchorBlock {
-  Index first, rows;
-  AnchorBlock(Index block, Index in_rows, Index in_queue) {
-    const Index row_blocks = ceil_div(in_rows, kAnchorRows);
-    const bool queue = block >= row_blocks;
-    const Index at = (queue ? block - row_blocks : block) * kAnchorRows;
-    first = at + (queue ? in_rows : 0);
-    rows = std::min(kAnchorRows, (queue ? in_queue : in_rows) - at);
-  }
-  static Index count(Index in_rows, Index in_queue) {
-    return ceil_div(in_rows, kAnchorRows) + ceil_div(in_queue, kAnchorRows);
-  }
-};
-
-template <class T>
-void contrastive(Workers& workers, const Contrastive<T>& p) {
-  const Index anchors = p.anchors();
-  ContrastiveScratch<T> s;
-  const auto scratch = workers.lease(ContrastiveScratch<T>::layout(nullptr, p, false, s),
-                                     static_cast<std::size_t>(kAnchorRows * kDepth) * sizeof(T));
-  ContrastiveScratch<T>::layout(scratch.shared(), p, false, s);
-  s.pack(workers, p, false);
-  class_sums(workers, p, p.rows + p.queue_rows, s.partial, p.class_sum);
-  std::fill_n(p.class_count, p.classes, T(0));
-  for (Index i = 0; i < p.rows + p.queue_rows; ++i)
-    if (p.id(i) >= 0) p.class_count[p.id(i)] += T(1);
-
-  const Index queue_anchors = anchors - p.rows;
+void streamed_denominators(Workers& workers, const Contrastive<T>& p, const ContrastiveScratch<T>& s, const Workers::Lease& scratch) {
+  const Index queue_anchors = p.anchors() - p.rows;
   workers.run(AnchorBlock::count(p.rows, queue_anchors), [&](Index b, int slot) {
     const AnchorBlock block(b, p.rows, queue_anchors);
     T* const tile = static_cast<T*>(scratch.slot(slot));
@@ -117,7 +34,7 @@ void contrastive(Workers& workers, const Contrastive<T>& p) {
     double denominator[kAnchorRows];
     std::fill_n(largest, kAnchorRows, -std::numeric_limits<T>::infinity());
     std::fill_n(denominator, kAnchorRows, 0.0);
-    for_key_tiles(p, [&](int set, Index key, Index count) {
+    for_key_tiles(p, 0, [&](int set, Index key, Index count) {
       similarity_tile(p, p.row(block.first), block.rows, set == 0 ? s.rows_t : s.queue_t, set == 0 ? p.rows : p.queue_rows,
                       key, count, tile);
       for (Index i = 0; i < block.rows; ++i) {
@@ -134,21 +51,88 @@ void contrastive(Workers& workers, const Contrastive<T>& p) {
             static_cast<double>(sum_of<T>(0, count, [row, shift](Index a) { return fast_exp(row[a] - shift); }));
       }
     });
-    for (Index i = 0; i < block.rows; ++i) {
-      const Index anchor = block.first + i;
-      const T log_denominator = static_cast<T>(static_cast<double>(largest[i]) + std::log(denominator[i] + 1e-12));
-      const T* z = p.row(anchor);
-      const std::int32_t id = p.id(anchor);
-      T loss{};
-      if (id >= 0 && p.class_count[id] > T(1)) {
-        const T positives = p.class_count[id] - T(1);
-        const T similarity = (dot(z, p.class_sum + id * p.width, p.width) - dot(z, z, p.width)) / p.temperature;
-        loss = -(similarity - positives * log_denominator) / (positives + T(1e-12));
-      }
-      p.log_denominator[anchor] = log_denominator;
-      p.anchor_loss[anchor] = loss;
+    for (Index i = 0; i < block.rows; ++i) finish_anchor(p, block.first + i, largest[i], denominator[i]);
+  });
+}
+
+/// Similarities of at most `reach`, as unit vectors have: exp(s - reach) is representable whatever s, so that no maximum needs to
+/// be known beforehand, and the similarity of two anchors, found once, counts for both: in a row of its tile and in a column.
+/// Blocks of anchors are dealt to kGroups tasks, each with sums of its own, which are then added in order.
+template <class T>
+void symmetric_denominators(Workers& workers, const Contrastive<T>& p, const ContrastiveScratch<T>& s, const Workers::Lease& scratch, T reach) {
+  constexpr Index kGroups = ContrastiveScratch<T>::kGroups;
+  const Index anchors = p.anchors(), queue_anchors = anchors - p.rows, blocks = AnchorBlock::count(p.rows, queue_anchors);
+  workers.run(kGroups, [&](Index group, int slot) {
+    T* const tile = static_cast<T*>(scratch.slot(slot));
+    double* const sum = s.sum + group * anchors;
+    T* const largest = s.largest + group * anchors;
+    std::fill_n(sum, anchors, 0.0);
+    std::fill_n(largest, anchors, -std::numeric_limits<T>::infinity());
+    for (Index b = group; b < blocks; b += kGroups) {
+      const AnchorBlock block(b, p.rows, queue_anchors);
+      for_key_tiles(p, block.first, [&](int set, Index key, Index count) {
+        similarity_tile(p, p.row(block.first), block.rows, set == 0 ? s.rows_t : s.queue_t, set == 0 ? p.rows : p.queue_rows,
+                        key, count, tile);
+        const Index first = key + (set == 0 ? 0 : p.rows);  // of the keys among the N
+        T column_sum[kDepth], column_largest[kDepth];
+        std::fill_n(column_sum, count, T(0));
+        std::fill_n(column_largest, count, std::numeric_limits<T>::lowest());
+        for (Index i = 0; i < block.rows; ++i) {
+          T* const row = tile + i * kDepth;
+          const Index anchor = block.first + i;
+          for (Index a = 0; a < count && first + a <= anchor; ++a) row[a] = std::numeric_limits<T>::lowest();  // found elsewhere
+          largest[anchor] = std::max(largest[anchor], max_of(row, count));
+          RAMER_CPU_INDEPENDENT
+          for (Index a = 0; a < count; ++a) {
+            column_largest[a] = column_largest[a] < row[a] ? row[a] : column_largest[a];
+            row[a] = fast_exp(row[a] - reach);
+            column_sum[a] += row[a];
+          }
+          sum[anchor] += static_cast<double>(sum_of<T>(0, count, [row](Index a) { return row[a]; }));
+        }
+        for (Index a = 0; a < count && first + a < anchors; ++a) {
+          sum[first + a] += static_cast<double>(column_sum[a]);
+          largest[first + a] = std::max(largest[first + a], column_largest[a]);
+        }
+      });
     }
   });
+  constexpr Index kBlock = 256;
+  workers.run(ceil_div(anchors, kBlock), [&](Index block, int) {
+    for (Index i = block * kBlock; i < std::min(anchors, (block + 1) * kBlock); ++i) {
+      T largest = dot(p.row(i), p.row(i), p.width) / p.temperature;  // with itself
+      double sum = 0;
+      for (Index group = 0; group < kGroups; ++group) {
+        largest = std::max(largest, s.largest[group * anchors + i]);
+        sum += s.sum[group * anchors + i];
+      }
+      finish_anchor(p, i, largest, sum * std::exp(static_cast<double>(reach - largest)));
+    }
+  });
+}
+
+template <class T>
+void contrastive(Workers& workers, const Contrastive<T>& p) {
+  const Index anchors = p.anchors(), n = p.rows + p.queue_rows;
+  ContrastiveScratch<T> s;
+  const auto scratch = workers.lease(ContrastiveScratch<T>::layout(nullptr, p, false, s),
+                                     static_cast<std::size_t>(kAnchorRows * kDepth) * sizeof(T));
+  ContrastiveScratch<T>::layout(scratch.shared(), p, false, s);
+  s.pack(workers, p, false);
+  class_sums(workers, p, n, s.partial, p.class_sum);
+  std::fill_n(p.class_count, p.classes, T(0));
+  T square{};
+  for (Index i = 0; i < n; ++i) {
+    square = std::max(square, dot(p.row(i), p.row(i), p.width));
+    if (p.id(i) >= 0) p.class_count[p.id(i)] += T(1);
+  }
+  // |s| <= reach by Cauchy and Schwarz, and fast_exp in float is exact down to e^-80.
+  const T reach = square / p.temperature;
+  if (reach <= T(28)) {
+    symmetric_denominators(workers, p, s, scratch, reach);
+  } else {
+    streamed_denominators(workers, p, s, scratch);
+  }
   double total = 0;
   for (Index i = 0; i < anchors; ++i) total += static_cast<double>(p.anchor_loss[i]);
   *p.loss = anchors ? static_cast<T>(total / static_cast<double>(anchors)) : T(0);
@@ -195,7 +179,7 @@ void contrastive_reverse(Workers& workers, const ContrastiveReverse<T>& q) {
     T *tile = nullptr, *total = nullptr;
     carve(scratch.slot(slot), tile, total);
     std::fill_n(total, block.rows * p.width, T(0));
-    for_key_tiles(p, [&](int set, Index key, Index count) {
+    for_key_tiles(p, 0, [&](int set, Index key, Index count) {
       similarity_tile(p, p.row(block.first), block.rows, set == 0 ? s.rows_t : s.queue_t, set == 0 ? p.rows : p.queue_rows,
                       key, count, tile);
       const Index first = key + (set == 0 ? 0 : p.rows);

@@ -43,7 +43,7 @@ constexpr Index padded_columns(Index n) {
 template <class T, int W>
 void transpose_square(const T* from, Index stride, T* to) {
   alignas(64) T flat[2][W * W];
-  for (Index r = 0; r < W; ++r) std::copy_n(from + r * stride, W, flat[0] + r * W);
+  for (Index r = 0; r < W; ++r) copy_fixed<W>(from + r * stride, flat[0] + r * W);
   int now = 0;
   for (int bit = 1; bit < W; bit *= 2, now ^= 1) {
     const T* const a = flat[now];
@@ -54,7 +54,7 @@ void transpose_square(const T* from, Index stride, T* to) {
       b[2 * i + 1] = a[W * W / 2 + i];
     }
   }
-  for (Index r = 0; r < W; ++r) std::copy_n(flat[now] + r * W, W, to + r * Tile<T>::cols);
+  for (Index r = 0; r < W; ++r) copy_fixed<W>(flat[now] + r * W, to + r * Tile<T>::cols);
 }
 
 /// Where panel `col` of the block of k that starts at `l` lies in a packed op(B) (k, n).
@@ -74,7 +74,7 @@ void pack_block(bool transposed, const T* b, Index ldb, Index depth, Index n, In
       for (Index j = col; j < col_end; j += cols) {
         T* const row = to + (j - col) * depth + l * cols;
         if (j + cols <= n) {
-          std::copy_n(from + j, cols, row);
+          copy_fixed<cols>(from + j, row);
         } else {
           std::copy_n(from + j, n - j, row);
           std::fill(row + n - j, row + cols, T(0));
@@ -182,18 +182,27 @@ void activate_row(T* y, Index n) {
   for (Index j = 0; j < n; ++j) y[j] = fast_activate<Act>(y[j]);
 }
 
+/// u (n) += bias, and a copy of it. Apart from the activation: one loop for all of it is not vectorized.
+template <class T>
+void add_bias(T* u, Index n, const T* bias, T* copy) {
+  if (!bias) {
+    if (copy) std::copy_n(u, n, copy);
+  } else if (copy) {
+    RAMER_CPU_INDEPENDENT
+    for (Index j = 0; j < n; ++j) copy[j] = u[j] += bias[j];
+  } else {
+    RAMER_CPU_INDEPENDENT
+    for (Index j = 0; j < n; ++j) u[j] += bias[j];
+  }
+}
+
 template <class T>
 void finish_rows(const Epilogue<T>& e, Index row, Index rows, Index col, Index cols, T* c, Index ldc) {
   if (!e.bias && !e.preactivation && e.activation == Activation::None) return;
   for (Index i = row; i < row + rows; ++i) {
-    T* y = c + i * ldc + col;
-    if (e.bias) {
-      const T* bias = e.bias + col;
-      RAMER_CPU_INDEPENDENT
-      for (Index j = 0; j < cols; ++j) y[j] += bias[j];
-    }
-    if (e.preactivation) std::copy_n(y, cols, e.preactivation + i * e.preactivation_stride + col);
-    with_activation(e.activation, [y, cols](auto act) { activate_row<act()>(y, cols); });
+    T* const y = c + i * ldc + col;
+    add_bias(y, cols, e.bias ? e.bias + col : nullptr, e.preactivation ? e.preactivation + i * e.preactivation_stride + col : nullptr);
+    if (e.activation != Activation::None) with_activation(e.activation, [y, cols](auto act) { activate_row<act()>(y, cols); });
   }
 }
 
@@ -224,7 +233,7 @@ void multiply_packed(const Gemm<T>& g, const T* packed, Index row, Index rows, I
         const T* const from = g.a + (l + t) * g.lda + row;
         for_row_tiles<Tile<T>::rows>(0, rows, [&](Index i, auto height) {
           constexpr int kHeight = decltype(height)::value;
-          std::copy_n(from + i, kHeight, left + i * depth + t * kHeight);
+          copy_fixed<kHeight>(from + i, left + i * depth + t * kHeight);
         });
       }
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
 #include "ramer/backend/contract.hpp"
@@ -62,6 +63,12 @@ inline T max_of(const T* x, Index n) {
   for (Index step = kLanes / 2; step > 0; step /= 2)
     for (Index l = 0; l < step; ++l) lane[l] = lane[l] < lane[l + step] ? lane[l + step] : lane[l];
   return lane[0];
+}
+
+/// N numbers to where they do not overlap. std::copy_n must allow for that, and calls a function.
+template <Index N, class T>
+inline void copy_fixed(const T* from, T* to) {
+  std::memcpy(to, from, static_cast<std::size_t>(N) * sizeof(T));
 }
 
 /// y += a x.

@@ -1,0 +1,3 @@
+#include "step/recipe_bench.hpp"
+
+template std::unique_ptr<ramer::bench::Bench> ramer::bench::make_bench<ramer::recipe::Carat>(const Sizes&, int, bool);
