@@ -114,8 +114,9 @@ class SafetensorsFile {
     const bool known = detail::with_loader(tensor.dtype, [&](auto load) {
       for (std::size_t k = 0; k < values.size(); ++k) {
         const auto value = load(from + k * step);
-        require<IoError>(detail::converts<T>(value), path().string(), ": tensor '", name, "' (", dtype_name(tensor.dtype),
-                         "): element ", k, " = ", +value, " cannot be read as ", dtype_name(dtype_of<T>()));
+        if (!detail::converts<T>(value)) [[unlikely]]
+          fail<IoError>(path().string(), ": tensor '", name, "' (", dtype_name(tensor.dtype), "): element ", k, " = ", +value,
+                        " cannot be read as ", dtype_name(dtype_of<T>()));
         values[k] = static_cast<T>(value);
       }
     });

@@ -51,6 +51,16 @@ class Model {
     state_ = module_->make_state(seed, backend_);
   }
 
+  /// All zeros, for what is about to be loaded: drawing start values takes longer than reading a file.
+  struct Blank {};
+  Model(Schema schema, const Config& config, Backend backend, Blank)
+      : schema_(std::move(schema)),
+        backend_(std::move(backend)),
+        module_(std::make_unique<Module>(schema_, checked(config, "model"))) {
+    parameters_ = nn::register_parameters<E>(*module_);
+    state_ = module_->blank_state();
+  }
+
   const Schema& schema() const { return schema_; }
   const Config& config() const { return module_->config(); }
   const std::vector<Parameter*>& parameters() { return parameters_; }

@@ -67,18 +67,17 @@ void for_each_parameter(Module& module, F f) {
   walk("", module);
 }
 
-/// Gives every parameter its name and number and every dropout its stream, and draws start values from the seed.
+/// Gives every parameter its name and number and every dropout its stream.
 /// @return pointers to the parameters in order; valid as long as the module stays where it is
 /// @throws ConfigError if two parameters, or two dropouts, have one name
 template <class E, class Module>
-std::vector<Parameter<E>*> register_parameters(Module& module, typename E::Backend& backend, std::uint64_t seed) {
+std::vector<Parameter<E>*> register_parameters(Module& module) {
   std::vector<Parameter<E>*> list;
   std::map<std::string, int> seen;
   auto on_parameter = [&](const std::string& path, Parameter<E>& p) {
     require<ConfigError>(seen[path]++ == 0, "two parameters are called ", path);
     p.name = path;
     p.number = static_cast<Index>(list.size());
-    p.reset(seed, backend);
     list.push_back(&p);
   };
   auto on_dropout = [&](const std::string& path, Dropout& d) {
@@ -87,6 +86,13 @@ std::vector<Parameter<E>*> register_parameters(Module& module, typename E::Backe
   };
   detail::Walk<decltype(on_parameter), decltype(on_dropout)> walk{"", on_parameter, on_dropout};
   walk("", module);
+  return list;
+}
+/// And draws start values from the seed.
+template <class E, class Module>
+std::vector<Parameter<E>*> register_parameters(Module& module, typename E::Backend& backend, std::uint64_t seed) {
+  std::vector<Parameter<E>*> list = register_parameters<E>(module);
+  for (Parameter<E>* p : list) p->reset(seed, backend);
   return list;
 }
 

@@ -243,7 +243,7 @@ Model<R, Backend, Precision> load_model(const Checkpoint& checkpoint, Backend ba
       const std::size_t most = 2 * checkpoint.file.tensors().size() + 64;
       for (const auto& [name, shape] : detail::tensor_shapes<R, Precision>(checkpoint.schema, config, most))
         detail::expect_tensor(checkpoint.file, name, shape);
-      ModelType model(checkpoint.schema, config, std::move(backend), checkpoint.run.seed);
+      ModelType model(checkpoint.schema, config, std::move(backend), typename ModelType::Blank{});
       load_into(checkpoint, model);
       return model;
     });

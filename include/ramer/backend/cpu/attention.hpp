@@ -17,7 +17,7 @@ struct AttentionScratch {
   T *p = nullptr, *dp = nullptr, *dropped = nullptr;     // (kQueryRows, stride)
   T *factor = nullptr, *mask = nullptr;                  // (longest)
   T *dq = nullptr, *dk = nullptr, *dv = nullptr;         // (longest queries or rows, width)
-  T* product = nullptr;                                  // of gemm_serial
+  T* product = nullptr;                                  // packed
 
   /// @param again whether a reverse gives the forward's out, too
   static std::size_t layout(void* base, const Attention<T>& p, bool reverse, bool again, AttentionScratch& s) {
@@ -37,7 +37,7 @@ struct AttentionScratch {
       s.dq = carver.take<T>(queries * p.width);
       s.dk = carver.take<T>(n * p.width);
       s.dv = carver.take<T>(n * p.width);
-      s.product = carver.take<T>(packed_size<T>(rows, p.width) + left_size<T>(true, n, rows));
+      s.product = carver.take<T>(packed_size<T>(rows, p.width));
     }
     return carver.used();
   }
@@ -212,13 +212,12 @@ struct AttentionTask {
 
   /// c (n, width) = or += alpha weight (rows, n)^T b (rows, width).
   void add_transposed_product(const T* weight, T alpha, const T* b, Index ldb, Index rows, T* scratch, Target<T> c) const {
-    Gemm<T> g;
-    g.trans_a = Transpose::Yes;
-    g.m = n, g.n = p.width, g.k = rows, g.alpha = alpha;
-    g.a = weight, g.lda = stride;
-    g.b = b, g.ldb = ldb;
-    g.c = c, g.ldc = p.width;
-    gemm_serial(g, scratch);
+    pack_b(false, b, ldb, rows, p.width, scratch);
+    for_row_tiles<Tile<T>::rows>(0, n, [&](Index i, auto height) {  // a row of weights is short: no need to pack the transposed
+      for (Index j = 0; j < p.width; j += Tile<T>::cols)
+        multiply_tile<T, decltype(height)::value>(rows, alpha, weight + i, 1, stride, scratch + packed_at<T>(rows, p.width, 0, j),
+                                                  c.data + i * p.width + j, p.width, std::min<Index>(Tile<T>::cols, p.width - j), c.accumulate);
+    });
   }
 };
 

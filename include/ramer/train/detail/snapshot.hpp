@@ -167,8 +167,8 @@ std::vector<Real> read_reals(const io::SafetensorsFile& file, const std::string&
                    name, "' is ", io::dtype_name(found.dtype), "; expected F32 or F64");
   std::vector<Real> values = file.read<Real>(name);
   for (std::size_t k = 0; k < values.size(); ++k)
-    require<IoError>(std::isfinite(values[k]), file.path().string(), ": tensor '", name, "': element ", k, " = ", values[k],
-                     "; expected a finite number");
+    if (!std::isfinite(values[k])) [[unlikely]]
+      fail<IoError>(file.path().string(), ": tensor '", name, "': element ", k, " = ", values[k], "; expected a finite number");
   return values;
 }
 
@@ -180,8 +180,8 @@ inline std::vector<std::int64_t> read_integers(const io::SafetensorsFile& file, 
                    name, "' is ", io::dtype_name(found.dtype), "; expected I64");
   std::vector<std::int64_t> values = file.read<std::int64_t>(name);
   for (std::size_t k = 0; k < values.size(); ++k)
-    require<IoError>(values[k] >= lower && values[k] < upper, file.path().string(), ": tensor '", name, "': element ", k,
-                     " = ", values[k], "; expected ", lower, " to ", upper - 1);
+    if (values[k] < lower || values[k] >= upper) [[unlikely]]
+      fail<IoError>(file.path().string(), ": tensor '", name, "': element ", k, " = ", values[k], "; expected ", lower, " to ", upper - 1);
   return values;
 }
 
