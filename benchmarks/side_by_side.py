@@ -27,15 +27,16 @@ sys.path.insert(0, PEERS)
 import report  # noqa: E402
 
 OURS = report.OURS
-# what -> arguments that both sides know, steps, warm-up
+# what -> arguments that both sides know, steps, warm-up. Three warm-up steps fill the queue.
+LAYERS = ["--layers", "6,4,4"]
 WHATS = {
-    "carat-step": (["--recipe", "carat", "--batch", "64", "--mode", "train"], 5, 2),
-    "carat-eval": (["--recipe", "carat", "--batch", "64", "--mode", "eval"], 20, 3),
-    "carat-latency": (["--recipe", "carat", "--batch", "1", "--mode", "eval"], 200, 20),
+    "carat-step": (["--recipe", "carat", "--batch", "64", "--mode", "train", *LAYERS], 5, 3),
+    "carat-eval": (["--recipe", "carat", "--batch", "64", "--mode", "eval", *LAYERS], 20, 3),
+    "carat-latency": (["--recipe", "carat", "--batch", "1", "--mode", "eval", *LAYERS], 200, 20),
     "contrast": ([], 5, 2),
-    "ramer-step": (["--recipe", "ramer-released", "--batch", "64", "--mode", "train"], 5, 2),
-    "ramer-eval": (["--recipe", "ramer-released", "--batch", "64", "--mode", "eval"], 20, 3),
-    "ramer-latency": (["--recipe", "ramer-released", "--batch", "1", "--mode", "eval"], 200, 20),
+    "ramer-step": (["--recipe", "ramer-released", "--batch", "64", "--mode", "train", *LAYERS], 5, 3),
+    "ramer-eval": (["--recipe", "ramer-released", "--batch", "64", "--mode", "eval", *LAYERS], 20, 3),
+    "ramer-latency": (["--recipe", "ramer-released", "--batch", "1", "--mode", "eval", *LAYERS], 200, 20),
 }
 CONFIGURATIONS = {
     "stock": ["--style", "published", "--contrast", "stored"],

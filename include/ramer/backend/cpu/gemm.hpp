@@ -86,8 +86,14 @@ void pack_block(bool transposed, const T* b, Index ldb, Index depth, Index n, In
   for (Index j = col; j < col_end; j += w) {  // w columns of a panel
     T* const panel = to + (j - col) / cols * cols * depth + (j - col) % cols;
     Index l = 0;
-    if (j + w <= n)
-      for (; l + w <= depth; l += w) transpose_square<T, Tile<T>::packet>(b + j * ldb + l, ldb, panel + l * cols);
+    if (j + w <= n) {
+      for (; l + w <= depth; l += w) {
+        // Weights that a prediction of one sample reads once come from far away, in runs too short for the processor to foresee.
+        if (j + 2 * w <= col_end)
+          for (Index r = 0; r < w; ++r) prefetch(b + (j + w + r) * ldb + l);
+        transpose_square<T, Tile<T>::packet>(b + j * ldb + l, ldb, panel + l * cols);
+      }
+    }
     for (; l < depth; ++l)
       for (Index r = 0; r < w; ++r) panel[l * cols + r] = j + r < n ? b[(j + r) * ldb + l] : T(0);
   }

@@ -71,6 +71,13 @@ inline void copy_fixed(const T* from, T* to) {
   std::memcpy(to, from, static_cast<std::size_t>(N) * sizeof(T));
 }
 
+/// Asks for a cache line that will be read soon.
+inline void prefetch([[maybe_unused]] const void* p) {
+#if defined(__GNUC__) || defined(__clang__)
+  __builtin_prefetch(p);
+#endif
+}
+
 /// y += a x.
 template <class T>
 inline void add_scaled(T a, const T* x, Index n, T* y) {
