@@ -1,6 +1,8 @@
 // Timings that can be repeated by others, each a number of calls of one thing in one process. See docs/performance.md.
 #include <CLI/CLI.hpp>
 
+#include <cstdio>
+
 #include "measure.hpp"
 #include "ramer/model/recipes.hpp"
 #include "step/bench.hpp"
@@ -103,7 +105,7 @@ int run(int argc, char** argv) {
     sub->add_option("--json", o.json, "file for the result");
   };
   const auto positive = CLI::Range(Index{1}, Index{1} << 24);
-  const auto sizes = [&](CLI::App* sub) {
+  const auto sizes = [&](CLI::App* sub, bool ragged = true) {
     sub->add_option("--batch", o.sizes.batch, "samples")->check(positive)->capture_default_str();
     sub->add_option("--time", o.sizes.time, "tokens of a modality in a padded sample")->check(positive)->capture_default_str();
     sub->add_option("--widths", o.sizes.widths, "of raw features, one per modality")->delimiter(',')->check(positive)->capture_default_str();
@@ -112,7 +114,7 @@ int run(int argc, char** argv) {
     sub->add_option("--heads", o.sizes.heads, "attention heads")->check(positive)->capture_default_str();
     sub->add_option("--labels", o.sizes.labels)->check(positive)->capture_default_str();
     sub->add_option("--queue", o.sizes.queue, "rows of the contrastive queue")->check(positive)->capture_default_str();
-    sub->add_option("--filled", o.sizes.filled, "real tokens per padded one")->check(CLI::Range(0.01, 1.0))->capture_default_str();
+    if (ragged) sub->add_option("--filled", o.sizes.filled, "real tokens per padded one")->check(CLI::Range(0.01, 1.0))->capture_default_str();
   };
   const auto recipe = [&](CLI::App* sub) {
     sub->add_option("--recipe", o.recipe)->check(CLI::IsMember({"carat", "ramer", "ramer-released"}))->capture_default_str();
@@ -139,7 +141,7 @@ int run(int argc, char** argv) {
   gemm_command->add_flag("--trans-a", o.trans_a, "A is stored (k, m)");
   gemm_command->add_flag("--trans-b", o.trans_b, "B is stored (n, k)");
   auto* dump_command = app.add_subcommand("dump", "inputs, parameters, losses and gradients of one training step without dropout");
-  recipe(dump_command), sizes(dump_command);
+  recipe(dump_command), sizes(dump_command, false);
   dump_command->add_option("--out", o.out, "safetensors file")->required();
   CLI11_PARSE(app, argc, argv);
 

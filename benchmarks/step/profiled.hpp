@@ -2,6 +2,7 @@
 // shape. It is an ordinary backend, so that any model can run on it.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <map>

@@ -101,6 +101,7 @@ class RecipeBench : public Bench {
       c.common_semantic_dropout = 0;
       if constexpr (requires { c.projection.specificity_dropout; }) c.projection.specificity_dropout = 0;
       if constexpr (requires { c.projection.generator_dropout; }) c.projection.generator_dropout = 0;
+      if constexpr (requires { c.adversary.dropout; }) c.adversary.dropout = 0;
     }
     return c;
   }

@@ -210,3 +210,37 @@ TEST_CASE("the oracle keeps the laws of equal rows too") {
 }
 
 }  // namespace
+
+TEST_CASE("the contrastive loss with more blocks of anchors than tasks") {
+  const Index rows = 1700, queue_rows = 1700, width = 6, classes = 5;  // 36 blocks of 96, 32 tasks
+  std::mt19937_64 rng(3);
+  const auto unit = [&](Index n) {
+    std::vector<float> x(static_cast<std::size_t>(n * width));
+    for (Index r = 0; r < n; ++r) {
+      float square = 0;
+      for (Index d = 0; d < width; ++d) {
+        float& v = x[static_cast<std::size_t>(r * width + d)];
+        v = std::normal_distribution<float>()(rng);
+        square += v * v;
+      }
+      for (Index d = 0; d < width; ++d) x[static_cast<std::size_t>(r * width + d)] /= std::sqrt(square);
+    }
+    return x;
+  };
+  const auto features = unit(rows), queue = unit(queue_rows);
+  std::vector<std::int32_t> ids(static_cast<std::size_t>(rows)), queue_ids(static_cast<std::size_t>(queue_rows));
+  for (auto& id : ids) id = static_cast<std::int32_t>(rng() % 6) - 1;
+  for (auto& id : queue_ids) id = static_cast<std::int32_t>(rng() % 6) - 1;
+  const auto log_denominators = [&](const auto& backend) {
+    std::vector<float> class_sum(classes * width), class_count(classes), log_denominator(ids.size() + queue_ids.size()), loss(log_denominator), mean(1);
+    backend::Contrastive<float> p;
+    p.rows = rows, p.queue_rows = queue_rows, p.width = width, p.classes = classes, p.queue_anchors = true;
+    p.features = features.data(), p.ids = ids.data(), p.queue = queue.data(), p.queue_ids = queue_ids.data();
+    p.class_sum = class_sum.data(), p.class_count = class_count.data(), p.log_denominator = log_denominator.data();
+    p.anchor_loss = loss.data(), p.loss = mean.data();
+    backend.contrastive(p);
+    return log_denominator;
+  };
+  const auto expected = log_denominators(backend::Reference{}), found = log_denominators(backend::Cpu(2));
+  for (std::size_t i = 0; i < expected.size(); ++i) CHECK(found[i] == doctest::Approx(expected[i]).epsilon(1e-5));
+}

@@ -452,15 +452,15 @@ class ProblemMaker {
     f.rows = large_ ? 250 + below(100) : below(60), f.queue_rows = below(3) == 0 ? 0 : large_ ? 500 : below(60);
     f.width = widths[below(std::size(widths))], f.classes = 1 + below(12);
     f.queue_anchors = coin();
-    // The last of these makes log-denominators differ by more than an exponential can bridge.
-    static constexpr double temperatures[] = {0.07, 0.5, 1.0, 0.004};
-    f.temperature = static_cast<T>(temperatures[below(std::is_same_v<T, float> ? 3 : 4)]);
+    // With 0.03 similarities reach beyond what one exponential can bridge; with 0.004 log-denominators differ by more than that.
+    static constexpr double temperatures[] = {0.07, 0.5, 1.0, 0.03, 0.004};
+    f.temperature = static_cast<T>(temperatures[below(std::is_same_v<T, float> ? 4 : 5)]);
     auto features = unit_vectors(f.rows, f.width), queue = unit_vectors(f.queue_rows, f.width);
     std::vector<std::int32_t> ids(static_cast<std::size_t>(f.rows)), queue_ids(static_cast<std::size_t>(f.queue_rows));
     for (auto& id : ids) id = static_cast<std::int32_t>(below(f.classes + 1)) - 1;
     for (auto& id : queue_ids) id = static_cast<std::int32_t>(below(f.classes + 1)) - 1;
     // Of two rows alone in one class the softmax is 1 and the gradient what rounding leaves of 0: nothing to compare.
-    if (f.rows == 2 && f.queue_rows == 0) ids[1] = -1;
+    if (f.rows + f.queue_rows == 2) (f.queue_rows > 0 ? queue_ids : ids).back() = -1;
     if (f.temperature < T(0.01))  // not unit vectors: then the similarity with oneself does not bound all others
       for (std::size_t i = 0; i < features.size(); ++i)
         features[i] *= static_cast<T>(1 + static_cast<Index>(i) / f.width % 3) / T(3);

@@ -12,7 +12,7 @@
 
 namespace ramer::autodiff {
 
-/// Bump allocation over a list of blocks, each twice as large as the one before until that is much. `rewind` keeps them, so that
+/// Bump allocation over a list of blocks, each twice as large as the one before, up to kLargestBlock. `rewind` keeps them, so that
 /// a step that repeats gets the same addresses and nothing is allocated from the system.
 template <class Memory>
 class Arena {

@@ -134,7 +134,7 @@ template <class T>
 struct LayerNormReverse {
   Index rows = 0, cols = 0;
   const T* dy = nullptr;
-  const T* normalized = nullptr;  ///< null: x^ = (y - bias) / gain
+  const T* normalized = nullptr;  ///< null: x^ = (y - bias) / gain, for gains that are normal numbers
   const T* y = nullptr;
   const T* bias = nullptr;        ///< (D)
   const T* inverse_sd = nullptr;
@@ -190,7 +190,7 @@ struct AttentionReverse {
   Attention<T> forward{};
   const T* dout = nullptr;
   Target<T> dq{}, dk{}, dv{};
-  T* out = nullptr;  ///< where the forward's out is wanted again; (ld_out)
+  T* out = nullptr;  ///< where the forward's out is wanted again, rows ld_out apart; forward.out is not looked at and may be null
 };
 
 /// Label-wise pooling: for each segment of rows and each column c of the scores,
@@ -223,8 +223,8 @@ struct SegmentPoolReverse {
 /// P(i) = the others of i's class; ids below 0 match nothing, yet count in every denominator; the others are below `classes`.
 /// loss_i is 0 without positives. max_i runs over the whole row, i included. loss = mean of loss_i over the anchors: the rows, or
 /// with `queue_anchors` all N.
-/// N x N is never stored: the denominator is a streamed log-sum-exp and the positive part needs only sums per class.
-/// Cost: 2 N_anchor N width FLOP forward.
+/// N x N is never stored: denominators are summed tile by tile, and the positive part needs only sums per class.
+/// Cost: 2 width FLOP for each pair of an anchor and another row; a backend may count a pair of two anchors once.
 template <class T>
 struct Contrastive {
   Index rows = 0, queue_rows = 0, width = 0, classes = 0;

@@ -17,6 +17,7 @@ class Taps {
  public:
   virtual ~Taps() = default;
   /// A value called `name` of modality `which` (-1: of none): `size` elements at `data`, its adjoint at `slot` once the sweep ran.
+  /// `data` holds it during the call; later only where a tape records.
   virtual void on(std::string_view name, Index which, const typename E::Real* data, Index size,
                   autodiff::Slot<typename E::Real>* slot, typename E::Tape& tape) = 0;
 };

@@ -73,6 +73,7 @@ Var<T, 2> projected_attention(Tp& tape, Var<T, 2> q, Var<T, 2> k, Var<T, 2> v, c
   tape.backend().gemm(backend::Gemm<T>{Transpose::No, Transpose::Yes, rows, outputs, width, T(1), p.out, width, w.data(), width, {out, false},
                                        outputs, {b.data(), backend::Activation::None, nullptr, 0}});
   tape.release(p.out, rows * width);
+  p.out = nullptr;
   tape.record(y, [=](Tp& t, const T* dy) {
     T *const da = t.scratch(rows * width), *const a = t.scratch(rows * width);
     if (auto db = t.target(b)) t.backend().reduce_columns(rows, outputs, detail::Element<T>{dy, outputs}, db);

@@ -1,19 +1,24 @@
 // Layer normalisation, alone or fused with dropout and a residual.
 #pragma once
 
+#include <cmath>
+#include <limits>
+
 #include "ramer/autodiff/tape.hpp"
 
 namespace ramer::autodiff {
 
 namespace detail {
 
-/// Whether x^ = (y - bias) / gain is as good as x^ itself: its error is that of y, at most |x^| + |bias / gain| units in the last
-/// place.
+/// Whether x^ = (y - bias) / gain is as good as x^ itself. Its error is y's, |x^| + |bias / gain| units in the last place, and four
+/// bits more than x^ has of its own (a row's largest is about 4) are let pass; 1 / gain must be finite.
 template <class T>
 bool norm_can_be_undone(const T* gain, const T* bias, Index n) {
   constexpr T kWorst = T(16);
   bool good = true;
-  for (Index c = 0; c < n; ++c) good = good && std::abs(bias[c]) <= kWorst * std::abs(gain[c]) && gain[c] != T(0);
+  for (Index c = 0; c < n; ++c) {
+    good = good && std::abs(bias[c]) <= kWorst * std::abs(gain[c]) && std::abs(gain[c]) >= std::numeric_limits<T>::min();
+  }
   return good;
 }
 

@@ -1,6 +1,6 @@
 // The supervised contrastive loss in tiles of kAnchorRows anchors by kDepth others: a tile of similarities lives in the
 // scratch of a thread, and N x N is never stored. Forward 2 width FLOP and an exponential for each pair of an anchor with another
-// row, pairs of two anchors once; reverse 4 rows N width FLOP and rows N exponentials. Scratch: O(N width).
+// row, of two anchors once where similarities are bounded; reverse 4 rows N width FLOP and rows N exponentials. Scratch: O(N width).
 #pragma once
 
 #include "ramer/backend/cpu/contrastive_tiles.hpp"
@@ -57,18 +57,18 @@ void streamed_denominators(Workers& workers, const Contrastive<T>& p, const Cont
 
 /// Similarities of at most `reach`, as unit vectors have: exp(s - reach) is representable whatever s, so that no maximum needs to
 /// be known beforehand, and the similarity of two anchors, found once, counts for both: in a row of its tile and in a column.
-/// Blocks of anchors are dealt to kGroups tasks, each with sums of its own, which are then added in order.
+/// Blocks of anchors are dealt to a number of tasks, each with sums of its own, which are then added in order.
 template <class T>
 void symmetric_denominators(Workers& workers, const Contrastive<T>& p, const ContrastiveScratch<T>& s, const Workers::Lease& scratch, T reach) {
-  constexpr Index kGroups = ContrastiveScratch<T>::kGroups;
+  const Index groups = ContrastiveScratch<T>::groups(p);
   const Index anchors = p.anchors(), queue_anchors = anchors - p.rows, blocks = AnchorBlock::count(p.rows, queue_anchors);
-  workers.run(kGroups, [&](Index group, int slot) {
+  workers.run(groups, [&](Index group, int slot) {
     T* const tile = static_cast<T*>(scratch.slot(slot));
     double* const sum = s.sum + group * anchors;
     T* const largest = s.largest + group * anchors;
     std::fill_n(sum, anchors, 0.0);
     std::fill_n(largest, anchors, -std::numeric_limits<T>::infinity());
-    for (Index b = group; b < blocks; b += kGroups) {
+    for (Index b = group; b < blocks; b += groups) {
       const AnchorBlock block(b, p.rows, queue_anchors);
       for_key_tiles(p, block.first, [&](int set, Index key, Index count) {
         similarity_tile(p, p.row(block.first), block.rows, set == 0 ? s.rows_t : s.queue_t, set == 0 ? p.rows : p.queue_rows,
@@ -102,7 +102,7 @@ void symmetric_denominators(Workers& workers, const Contrastive<T>& p, const Con
     for (Index i = block * kBlock; i < std::min(anchors, (block + 1) * kBlock); ++i) {
       T largest = dot(p.row(i), p.row(i), p.width) / p.temperature;  // with itself
       double sum = 0;
-      for (Index group = 0; group < kGroups; ++group) {
+      for (Index group = 0; group < groups; ++group) {
         largest = std::max(largest, s.largest[group * anchors + i]);
         sum += s.sum[group * anchors + i];
       }
@@ -126,7 +126,7 @@ void contrastive(Workers& workers, const Contrastive<T>& p) {
     square = std::max(square, dot(p.row(i), p.row(i), p.width));
     if (p.id(i) >= 0) p.class_count[p.id(i)] += T(1);
   }
-  // |s| <= reach by Cauchy and Schwarz, and fast_exp in float is exact down to e^-80.
+  // |s| <= reach by Cauchy and Schwarz, so that exp(s - reach) >= e^-56: far from what fast_exp gives for entries that are masked, e^-80.
   const T reach = square / p.temperature;
   if (reach <= T(28)) {
     symmetric_denominators(workers, p, s, scratch, reach);

@@ -9,6 +9,21 @@ namespace ramer::backend::cpu {
 inline constexpr Index kAnchorRows =
     96;  ///< a tile of (96, 256) floats and the vectors beside it fit the second-level cache
 
+/// Where a block of anchors lies: in the rows or in the queue, never in both.
+struct AnchorBlock {
+  Index first, rows;
+  AnchorBlock(Index block, Index in_rows, Index in_queue) {
+    const Index row_blocks = ceil_div(in_rows, kAnchorRows);
+    const bool queue = block >= row_blocks;
+    const Index at = (queue ? block - row_blocks : block) * kAnchorRows;
+    first = at + (queue ? in_rows : 0);
+    rows = std::min(kAnchorRows, (queue ? in_queue : in_rows) - at);
+  }
+  static Index count(Index in_rows, Index in_queue) {
+    return ceil_div(in_rows, kAnchorRows) + ceil_div(in_queue, kAnchorRows);
+  }
+};
+
 /// The unit vectors in the two orders in which products want them: z^T (width, n) and z (n, width), of the rows and of the
 /// queue apart.
 template <class T>
@@ -17,10 +32,13 @@ struct ContrastiveScratch {
   T* class_sum = nullptr;                 // (classes, width) of the anchors alone
   T* partial = nullptr;                   // (blocks, classes, width)
   T *share = nullptr, *scaled = nullptr;  // (N)
-  double* sum = nullptr;                  // (kGroups, anchors)
-  T* largest = nullptr;                   // (kGroups, anchors)
+  double* sum = nullptr;                  // (groups, anchors)
+  T* largest = nullptr;                   // (groups, anchors)
 
-  static constexpr Index kGroups = 32;
+  /// Tasks that share the anchors.
+  static Index groups(const Contrastive<T>& p) {
+    return std::min<Index>(32, AnchorBlock::count(p.rows, p.anchors() - p.rows));
+  }
   static constexpr Index kClassBlock = 512;
   static std::size_t layout(void* base, const Contrastive<T>& p, bool reverse, ContrastiveScratch& s) {
     const Index n = p.rows + p.queue_rows;
@@ -29,8 +47,8 @@ struct ContrastiveScratch {
     s.queue_t = carver.take<T>(packed_size<T>(p.width, p.queue_rows));
     s.partial = carver.take<T>(ceil_div(n, kClassBlock) * p.classes * p.width);
     if (!reverse) {
-      s.sum = carver.take<double>(kGroups * p.anchors());
-      s.largest = carver.take<T>(kGroups * p.anchors());
+      s.sum = carver.take<double>(groups(p) * p.anchors());
+      s.largest = carver.take<T>(groups(p) * p.anchors());
     } else {
       s.rows = carver.take<T>(packed_size<T>(p.rows, p.width));
       s.queue = carver.take<T>(packed_size<T>(p.queue_rows, p.width));
@@ -80,26 +98,12 @@ void for_key_tiles(const Contrastive<T>& p, Index first, const F& f) {
 template <class T>
 void similarity_tile(const Contrastive<T>& p, const T* anchor, Index rows, const T* packed, Index n, Index key, Index count,
                      T* tile) {
+  static_assert(kAnchorRows % Tile<T>::cols == 0 && kDepth % Tile<T>::cols == 0, "keys begin where an anchor's block does");
   Gemm<T> g;
   g.m = rows, g.n = n, g.k = p.width, g.alpha = T(1) / p.temperature;
   g.a = anchor, g.lda = p.width;
   g.c = {tile, false}, g.ldc = kDepth;
   multiply_packed(g, packed, 0, rows, key, key + count, static_cast<T*>(nullptr), key);
 }
-
-/// Where a block of anchors lies: in the rows or in the queue, never in both.
-struct AnchorBlock {
-  Index first, rows;
-  AnchorBlock(Index block, Index in_rows, Index in_queue) {
-    const Index row_blocks = ceil_div(in_rows, kAnchorRows);
-    const bool queue = block >= row_blocks;
-    const Index at = (queue ? block - row_blocks : block) * kAnchorRows;
-    first = at + (queue ? in_rows : 0);
-    rows = std::min(kAnchorRows, (queue ? in_queue : in_rows) - at);
-  }
-  static Index count(Index in_rows, Index in_queue) {
-    return ceil_div(in_rows, kAnchorRows) + ceil_div(in_queue, kAnchorRows);
-  }
-};
 
 }  // namespace ramer::backend::cpu

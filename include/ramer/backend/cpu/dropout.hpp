@@ -9,13 +9,15 @@
 
 namespace ramer::backend::cpu {
 
-inline constexpr Index kDropoutQuads = 16;  ///< Philox calls side by side: 64 columns
+inline constexpr Index kDropoutQuads = 32;  ///< Philox calls side by side, 128 columns: with fewer, g++ unrolls and does not vectorize
 
 #if defined(__AVX512F__)
-/// fast_dropout<kDropoutQuads> in float. A word lives in the low half of a 64-bit lane, where the multiplier wants it and
+inline constexpr Index kWordQuads = 16;  ///< the same for code that is written with vectors: attention has rows of 60
+
+/// fast_dropout<kWordQuads> in float. A word lives in the low half of a 64-bit lane, where the multiplier wants it and
 /// leaves it; what is in the high half never reaches a low one. Two chains of eight calls hide each other's latency.
-inline void dropout_block(const DropoutPlan& plan, std::uint64_t row, std::uint32_t first, float (&factor)[4 * kDropoutQuads]) {
-  constexpr int kChains = kDropoutQuads / 8;
+inline void dropout_block(const DropoutPlan& plan, std::uint64_t row, std::uint32_t first, float* factor) {
+  constexpr int kChains = kWordQuads / 8;
   // Instructions with a mask, which is then dropped: without one, g++ 12 warns of the undefined register in its own header.
   constexpr __mmask8 kAll = 0xFF;
   constexpr __mmask16 kAll16 = 0xFFFF;
@@ -57,23 +59,36 @@ inline void dropout_block(const DropoutPlan& plan, std::uint64_t row, std::uint3
   }
 }
 #endif
+
+/// Quads that `draw_dropout` draws at once for a type.
 template <class T>
-void dropout_block(const DropoutPlan& plan, std::uint64_t row, std::uint32_t first, T (&factor)[4 * kDropoutQuads]) {
-  fast_dropout<kDropoutQuads>(plan, row, first, factor);
+constexpr Index dropout_quads() {
+#if defined(__AVX512F__)
+  if constexpr (std::is_same_v<T, float>) return kWordQuads;
+#endif
+  return kDropoutQuads;
+}
+template <class T>
+void draw_dropout(const DropoutPlan& plan, std::uint64_t row, std::uint32_t first, T (&factor)[4 * dropout_quads<T>()]) {
+#if defined(__AVX512F__)
+  if constexpr (std::is_same_v<T, float>) return dropout_block(plan, row, first, factor);
+#endif
+  fast_dropout<dropout_quads<T>()>(plan, row, first, factor);
 }
 
 /// factor[c] = plan.factor(row, first + c) for c < n, bit for bit.
 template <class T>
 void dropout_factors(const DropoutPlan& plan, std::uint64_t row, std::uint32_t first, Index n, T* factor) {
+  constexpr Index kQuads = dropout_quads<T>();
   const Index skip = first % 4, quads = (skip + n + 3) / 4;
-  for (Index quad = 0; quad < quads; quad += kDropoutQuads) {
-    alignas(64) T draw[4 * kDropoutQuads];
-    dropout_block(plan, row, first / 4 + static_cast<std::uint32_t>(quad), draw);
-    if (skip == 0 && n - 4 * quad >= 4 * kDropoutQuads) {
-      copy_fixed<4 * kDropoutQuads>(draw, factor + 4 * quad);
+  for (Index quad = 0; quad < quads; quad += kQuads) {
+    alignas(64) T draw[4 * kQuads];
+    draw_dropout(plan, row, first / 4 + static_cast<std::uint32_t>(quad), draw);
+    if (skip == 0 && n - 4 * quad >= 4 * kQuads) {
+      copy_fixed<4 * kQuads>(draw, factor + 4 * quad);
       continue;
     }
-    const Index begin = std::max<Index>(0, 4 * quad - skip), end = std::min(n, 4 * (quad + kDropoutQuads) - skip);
+    const Index begin = std::max<Index>(0, 4 * quad - skip), end = std::min(n, 4 * (quad + kQuads) - skip);
     std::copy(draw + begin + skip - 4 * quad, draw + end + skip - 4 * quad, factor + begin);
   }
 }

@@ -89,7 +89,7 @@ void pack_block(bool transposed, const T* b, Index ldb, Index depth, Index n, In
     if (j + w <= n) {
       for (; l + w <= depth; l += w) {
         // Weights that a prediction of one sample reads once come from far away, in runs too short for the processor to foresee.
-        if (j + 2 * w <= col_end)
+        if (j + 2 * w <= n)
           for (Index r = 0; r < w; ++r) prefetch(b + (j + w + r) * ldb + l);
         transpose_square<T, Tile<T>::packet>(b + j * ldb + l, ldb, panel + l * cols);
       }

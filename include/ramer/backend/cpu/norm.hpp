@@ -84,7 +84,7 @@ void layer_norm_reverse(Workers& workers, const LayerNormReverse<T>& p) {
     const T *const gain = p.gain, *const bias = p.bias;
     for (Index c = 0; c < n && !p.normalized; ++c) inverse_gain[c] = T(1) / gain[c];
     const T scale = T(1) / static_cast<T>(n);
-    T *const dgain = partial + 2 * block * n, *const dbias = dgain + n;
+    T *const dgain = sums ? partial + 2 * block * n : nullptr, *const dbias = sums ? dgain + n : nullptr;
     if (sums) std::fill_n(dgain, 2 * n, T(0));
     const Index end = std::min(p.rows, (block + 1) * block_rows);
     for (Index r = block * block_rows; r < end; ++r) {
