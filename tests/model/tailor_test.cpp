@@ -291,9 +291,9 @@ TEST_CASE("the model learns a few samples by heart") {
   config.encoder.dropout = config.fusion.dropout = config.decoder.dropout = config.head_dropout = 0;
   TestModel model(test::schema_of(spec), config, backend::Reference{});
   train::Stepper<TestModel> stepper(model, optimizer(), 1);
-  const double first = stepper.run(batch, 0, 0).list()[0].value;
+  const double first = stepper.run(batch, 0, 0).terms[0].value;
   double last = first;
-  for (std::uint64_t step = 1; step < 200; ++step) last = stepper.run(batch, step, 0).list()[0].value;
+  for (std::uint64_t step = 1; step < 200; ++step) last = stepper.run(batch, step, 0).terms[0].value;
   CHECK(last < 0.05 * first);
   const auto s = scores(model, batch);
   for (std::size_t i = 0; i < s.size(); ++i) CHECK((s[i] > 0.5) == (batch.labels[i] != 0));

@@ -19,7 +19,8 @@ struct StepReport {
   double total = 0;
   double gradient_norm = 0;  ///< before clipping, of the last phase
 
-  std::span<const Term> list() const { return {terms.data(), term_count}; }
+  std::span<const Term> list() const& { return {terms.data(), term_count}; }
+  void list() const&& = delete;  ///< a report that nobody keeps has no terms to point at
 };
 
 /// Runs training steps on a model. Holds what a step needs besides the model: workspace, gradients, optimizer.
