@@ -84,7 +84,8 @@ struct AttentionTask {
   /// Probabilities of queries [query, query + rows): (rows, stride).
   void probabilities(Index query, Index rows, const AttentionScratch<T>& s) const {
     if (uniform) {
-      for (Index i = 0; i < rows; ++i) std::fill_n(s.p + i * stride, n, T(1) / static_cast<T>(n));
+      for (Index i = 0; i < rows; ++i)
+        std::fill_n(std::fill_n(s.p + i * stride, n, T(1) / static_cast<T>(n)), stride - n, T(0));
       return;
     }
     Gemm<T> g;
@@ -92,26 +93,36 @@ struct AttentionTask {
     g.a = query_at(query), g.lda = p.ld;
     g.c = {s.p, false}, g.ldc = stride;
     multiply_packed(g, s.key_t, 0, rows, 0, stride, static_cast<T*>(nullptr));  // whole tiles; rows are as long
+    // Step by step for all rows: what waits for a row's maximum or sum does not hold up the next row.
     const T* const mask = s.mask;
+    T largest[kQueryRows], inverse[kQueryRows];
     for (Index i = 0; i < rows; ++i) {
       T* const row = s.p + i * stride;
       RAMER_CPU_INDEPENDENT
       for (Index j = 0; j < stride; ++j) row[j] = mask[j] != T(0) ? row[j] : std::numeric_limits<T>::lowest();
-      const T largest = max_of(row, stride);
+    }
+    for (Index i = 0; i < rows; ++i) largest[i] = max_of(s.p + i * stride, stride);
+    for (Index i = 0; i < rows; ++i) {
+      T* const row = s.p + i * stride;
+      const T shift = largest[i];
       RAMER_CPU_INDEPENDENT
-      for (Index j = 0; j < stride; ++j) row[j] = mask[j] * fast_exp(row[j] - largest);  // fast_exp alone does not reach 0
-      const T inverse = T(1) / sum_of<T>(0, stride, [row](Index j) { return row[j]; });
+      for (Index j = 0; j < stride; ++j) row[j] = mask[j] * fast_exp(row[j] - shift);  // fast_exp alone does not reach 0
+    }
+    for (Index i = 0; i < rows; ++i) inverse[i] = T(1) / sum_of<T>(0, stride, [row = s.p + i * stride](Index j) { return row[j]; });
+    for (Index i = 0; i < rows; ++i) {
+      T* const row = s.p + i * stride;
+      const T factor = inverse[i];
       RAMER_CPU_INDEPENDENT
-      for (Index j = 0; j < stride; ++j) row[j] *= inverse;
+      for (Index j = 0; j < stride; ++j) row[j] *= factor;
     }
   }
 
-  /// Dropout factors of one query's row.
+  /// Dropout factors of one query's row, (stride); beyond the group they are of no account.
   void factors(Index query, T* factor) const {
     const std::uint64_t row = attention_row(p.dropout.key(first + query), head);
-    if (consecutive) return dropout_factors(p.dropout, row, n > 0 ? attention_column(p.key_of_row(begin)) : 0, n, factor);
-    for (Index j = 0; j < n; ++j)
-      factor[j] = static_cast<T>(p.dropout.factor(row, attention_column(p.key_of_row(begin + j))));
+    if (consecutive) return dropout_factors(p.dropout, row, n > 0 ? attention_column(p.key_of_row(begin)) : 0, stride, factor);
+    for (Index j = 0; j < stride; ++j)
+      factor[j] = j < n ? static_cast<T>(p.dropout.factor(row, attention_column(p.key_of_row(begin + j)))) : T(0);
   }
 
   void forward(const AttentionScratch<T>& s) const {
@@ -125,7 +136,7 @@ struct AttentionTask {
         T* const row = s.p + i * stride;
         const T* const factor = s.factor;
         RAMER_CPU_INDEPENDENT
-        for (Index j = 0; j < n; ++j) row[j] *= factor[j];
+        for (Index j = 0; j < stride; ++j) row[j] *= factor[j];
       }
       put_out(s.p, query, rows, s.value, p.out);
     }
@@ -174,21 +185,23 @@ struct AttentionTask {
           T *const out = s.dropped + i * stride, *const dp = s.dp + i * stride;
           const T *const row = s.p + i * stride, *const factor = s.factor;
           RAMER_CPU_INDEPENDENT
-          for (Index j = 0; j < n; ++j) out[j] = row[j] * factor[j];
+          for (Index j = 0; j < stride; ++j) out[j] = row[j] * factor[j];
           if (!scores) continue;
           RAMER_CPU_INDEPENDENT
-          for (Index j = 0; j < n; ++j) dp[j] *= factor[j];
+          for (Index j = 0; j < stride; ++j) dp[j] *= factor[j];
         }
       }
       if (r.out) put_out(dropped, query, rows, s.value_again, r.out);
       if (r.dv) add_transposed_product(dropped, T(1), dout, p.ld_out, rows, s.product, {s.dv, query > 0});
       if (!scores) continue;
-      for (Index i = 0; i < rows; ++i) {  // dS = P * (dP - sum P dP)
+      T mean[kQueryRows];  // dS = P * (dP - sum P dP)
+      for (Index i = 0; i < rows; ++i) mean[i] = dot(s.p + i * stride, s.dp + i * stride, stride);  // both are 0 beyond the group
+      for (Index i = 0; i < rows; ++i) {
         const T* const row = s.p + i * stride;
         T* const dp = s.dp + i * stride;
-        const T mean = dot(row, dp, stride);  // both are 0 beyond the group
+        const T m = mean[i];
         RAMER_CPU_INDEPENDENT
-        for (Index j = 0; j < stride; ++j) dp[j] = row[j] * (dp[j] - mean);
+        for (Index j = 0; j < stride; ++j) dp[j] = row[j] * (dp[j] - m);
       }
       if (r.dq) {
         Gemm<T> g;

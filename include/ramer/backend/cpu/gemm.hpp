@@ -38,12 +38,17 @@ constexpr Index padded_columns(Index n) {
   return ceil_div(n, Tile<T>::cols) * Tile<T>::cols;
 }
 
-/// to (W, W) = transposed from (W, W), rows of `to` Tile::cols apart. Interleaving the halves of a flat array moves the
+/// to (W, W) = transposed from (rows, W) and zeros below, rows of `to` Tile::cols apart. Interleaving the halves of a flat array moves the
 /// highest bit of an element's place to the lowest; log2 W of these exchange row and column, and are vector shuffles.
 template <class T, int W>
-void transpose_square(const T* from, Index stride, T* to) {
+void transpose_square(const T* from, Index stride, Index rows, T* to) {
   alignas(64) T flat[2][W * W];
-  for (Index r = 0; r < W; ++r) copy_fixed<W>(from + r * stride, flat[0] + r * W);
+  if (rows == W) {
+    for (Index r = 0; r < W; ++r) copy_fixed<W>(from + r * stride, flat[0] + r * W);
+  } else {
+    for (Index r = 0; r < rows; ++r) copy_fixed<W>(from + r * stride, flat[0] + r * W);
+    std::fill(flat[0] + rows * W, flat[0] + W * W, T(0));
+  }
   int now = 0;
   for (int bit = 1; bit < W; bit *= 2, now ^= 1) {
     const T* const a = flat[now];
@@ -86,13 +91,11 @@ void pack_block(bool transposed, const T* b, Index ldb, Index depth, Index n, In
   for (Index j = col; j < col_end; j += w) {  // w columns of a panel
     T* const panel = to + (j - col) / cols * cols * depth + (j - col) % cols;
     Index l = 0;
-    if (j + w <= n) {
-      for (; l + w <= depth; l += w) {
-        // Weights that a prediction of one sample reads once come from far away, in runs too short for the processor to foresee.
-        if (j + 2 * w <= n)
-          for (Index r = 0; r < w; ++r) prefetch(b + (j + w + r) * ldb + l);
-        transpose_square<T, Tile<T>::packet>(b + j * ldb + l, ldb, panel + l * cols);
-      }
+    for (; l + w <= depth; l += w) {
+      // Weights that a prediction of one sample reads once come from far away, in runs too short for the processor to foresee.
+      if (j + 2 * w <= n)
+        for (Index r = 0; r < w; ++r) prefetch(b + (j + w + r) * ldb + l);
+      transpose_square<T, Tile<T>::packet>(b + j * ldb + l, ldb, std::clamp<Index>(n - j, 0, w), panel + l * cols);
     }
     for (; l < depth; ++l)
       for (Index r = 0; r < w; ++r) panel[l * cols + r] = j + r < n ? b[(j + r) * ldb + l] : T(0);
@@ -299,6 +302,16 @@ void gemm_blocks(Workers& workers, const Gemm<T>& g) {
   });
 }
 
+/// Few rows: a task packs the columns of op(B) that it needs for all of them, and no thread reads what another has packed.
+template <class T>
+void gemm_columns(Workers& workers, const Gemm<T>& g) {
+  constexpr Index kColumns = 64;
+  static_assert(kColumns % Tile<T>::cols == 0);
+  const auto part = [&](Index i) { return gemm_part(g, 0, g.m, i * kColumns, std::min(kColumns, g.n - i * kColumns), 0, g.k); };
+  const auto scratch = workers.lease(0, static_cast<std::size_t>(serial_size(part(0))) * sizeof(T));
+  workers.run(ceil_div(g.n, kColumns), [&](Index i, int slot) { gemm_serial(part(i), static_cast<T*>(scratch.slot(slot))); });
+}
+
 /// A small C with a long k (the gradient of a weight): slices of k give partial products, added from the first to the last.
 template <class T>
 void gemm_sliced(Workers& workers, const Gemm<T>& g, Index slices) {
@@ -331,6 +344,8 @@ void gemm(Workers& workers, const Gemm<T>& g) {
     const auto scratch = workers.lease(0, static_cast<std::size_t>(serial_size(g)) * sizeof(T));
     return gemm_serial(g, static_cast<T*>(scratch.slot(0)));
   }
+  constexpr Index kFewRows = 128 * 1024;  // elements of A, which then stays in the second-level cache beside a panel
+  if (g.m * g.k <= kFewRows && g.k <= kPackedDepth && g.n > Tile<T>::cols) return gemm_columns(workers, g);
   constexpr Index kSlice = 480, kMostSlices = 16, kSlicedSize = 512 * 1024;
   if (g.k >= 2 * kSlice && g.m * g.n <= kSlicedSize && g.k >= g.m) {
     // Every slice has work: slices < k / 480 means that ceil(k / slices) * (slices - 1) < k.

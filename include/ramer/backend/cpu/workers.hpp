@@ -11,40 +11,11 @@
 #include <vector>
 
 #include <oneapi/tbb/global_control.h>
-#include <oneapi/tbb/parallel_for.h>
-#include <oneapi/tbb/partitioner.h>
-#include <oneapi/tbb/task_arena.h>
 
+#include "ramer/backend/cpu/team.hpp"
 #include "ramer/core/tensor.hpp"
 
-#if defined(__SANITIZE_THREAD__)
-#define RAMER_CPU_RACE_DETECTOR 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define RAMER_CPU_RACE_DETECTOR 1
-#endif
-#endif
-#if defined(RAMER_CPU_RACE_DETECTOR)
-#include <sanitizer/tsan_interface.h>
-#endif
-
 namespace ramer::backend::cpu {
-
-namespace detail {
-// TBB orders memory between the caller and its tasks. A race detector that does not see into the TBB library is told so
-// here; in other builds these are nothing.
-inline constexpr int kStart = 0;
-inline void publish([[maybe_unused]] const void* what) {
-#if defined(RAMER_CPU_RACE_DETECTOR)
-  __tsan_release(const_cast<void*>(what));
-#endif
-}
-inline void receive([[maybe_unused]] const void* what) {
-#if defined(RAMER_CPU_RACE_DETECTOR)
-  __tsan_acquire(const_cast<void*>(what));
-#endif
-}
-}  // namespace detail
 
 /// Memory that only grows.
 class Buffer {
@@ -92,7 +63,7 @@ class Carver {
   std::size_t used_ = 0;
 };
 
-/// A task arena of its own (none at all for one thread) and a pool of scratch sets: each running kernel leases one, so that
+/// A team of its own (none at all for one thread) and a pool of scratch sets: each running kernel leases one, so that
 /// several host threads may use the same object at once.
 class Workers {
   struct Set {
@@ -109,8 +80,8 @@ class Workers {
       : threads_(threads > 0 ? threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()))) {
     // TBB prints a warning when an arena asks for more threads than the process allows.
     const auto allowed = tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
-    running_ = std::min(threads_, static_cast<int>(allowed));
-    if (running_ > 1) arena_ = std::make_unique<tbb::task_arena>(running_);
+    const int running = std::min(threads_, static_cast<int>(allowed));
+    if (running > 1) team_ = std::make_unique<Team>(running);
   }
   int threads() const { return threads_; }
 
@@ -157,26 +128,16 @@ class Workers {
   }
 
   /// f(block, slot) for every block; blocks run in any order, slot names the scratch block of the thread that runs it.
-  /// Where another host thread has the arena, this one does its work alone: the bits are the same, and neither waits.
+  /// Where another host thread has the team, this one does its work alone: the bits are the same, and neither waits.
   /// What f throws reaches the caller once no block runs any more; some blocks may then not have run.
   template <class F>
   void run(Index blocks, const F& f) {
-    if (!arena_ || blocks <= 1 || busy_.test_and_set(std::memory_order_acquire)) {
+    if (!team_ || blocks <= 1 || busy_.test_and_set(std::memory_order_acquire)) {
       for (Index i = 0; i < blocks; ++i) f(i, 0);
       return;
     }
     const Release release{busy_};
-    std::atomic<Index> next{0};  // every thread takes the next block until none is left
-    const auto body = [&](int) {
-      detail::receive(&detail::kStart);
-      const int slot = tbb::this_task_arena::current_thread_index();
-      for (Index i; (i = next.fetch_add(1, std::memory_order_relaxed)) < blocks;) f(i, slot);
-      detail::publish(&next);
-    };
-    const auto all = [&] { tbb::parallel_for(0, running_, body, tbb::simple_partitioner()); };
-    detail::publish(&detail::kStart);
-    arena_->execute(all);
-    detail::receive(&next);
+    team_->run(blocks, f);
   }
 
  private:
@@ -188,8 +149,8 @@ class Workers {
     free_.push_back(std::move(set));
   }
 
-  int threads_, running_ = 1;
-  std::unique_ptr<tbb::task_arena> arena_;
+  int threads_;
+  std::unique_ptr<Team> team_;
   std::atomic_flag busy_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Set>> free_;
