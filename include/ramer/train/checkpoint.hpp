@@ -7,6 +7,8 @@
 // are "optimizer.first.…" and "optimizer.second.…"; the model selected so far is "selected.…".
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -226,6 +228,43 @@ void load_into(const Checkpoint& checkpoint, ModelType& model) {
   detail::restore(tensors, model);
 }
 
+namespace detail {
+
+/// As load_into for a model that nobody has seen yet: straight from the mapping, so that what fails leaves it half filled.
+template <class ModelType>
+void fill(const Checkpoint& checkpoint, ModelType& model) {
+  using Real = typename ModelType::Real;
+  check_same_build(checkpoint, model);
+  const io::SafetensorsFile& file = checkpoint.file;
+  auto& backend = model.backend();
+  std::set<std::string> known;
+  walk_tensors(
+      model,
+      [&](const std::string& name, const std::vector<Index>& shape, Real* data) {
+        known.insert(name);
+        const io::TensorInfo& found = expect_tensor(file, name, shape);
+        if (found.dtype == io::dtype_of<Real>() && found.aligned()) {
+          const auto* from = reinterpret_cast<const Real*>(file.bytes(name).data());
+          if (std::all_of(from, from + found.size(), [](Real x) { return std::isfinite(x); })) return backend.from_host(from, found.size(), data);
+        }
+        const std::vector<Real> values = read_reals<Real>(file, name, shape);  // converts, or says what is wrong
+        backend.from_host(values.data(), static_cast<Index>(values.size()), data);
+      },
+      [&](const std::string& name, const std::vector<Index>& shape, std::int32_t* data, Index lower, Index upper) {
+        known.insert(name);
+        const std::vector<std::int64_t> values = read_integers(file, name, shape, lower, upper);
+        const std::vector<std::int32_t> host(values.begin(), values.end());
+        backend.from_host(host.data(), static_cast<Index>(host.size()), data);
+      },
+      [&](const std::string& name, Index& value, Index lower, Index upper) {
+        known.insert(name);
+        value = read_integers(file, name, {}, lower, upper)[0];
+      });
+  check_no_more(checkpoint, known, false);
+}
+
+}  // namespace detail
+
 /// Builds the model that a checkpoint describes.
 /// @throws IoError; nothing large is allocated for a file that does not hold it
 template <Recipe R, class Backend, class Precision = Float>
@@ -244,7 +283,7 @@ Model<R, Backend, Precision> load_model(const Checkpoint& checkpoint, Backend ba
       for (const auto& [name, shape] : detail::tensor_shapes<R, Precision>(checkpoint.schema, config, most))
         detail::expect_tensor(checkpoint.file, name, shape);
       ModelType model(checkpoint.schema, config, std::move(backend), typename ModelType::Blank{});
-      load_into(checkpoint, model);
+      detail::fill(checkpoint, model);
       return model;
     });
   } catch (const std::bad_alloc&) {
