@@ -14,12 +14,9 @@ import json
 import math
 import os
 import shlex
-import subprocess
 import sys
-import tempfile
-import time
 
-from side_by_side import call, digest, machine, write
+from side_by_side import digest, measured, stay_on_machine, write
 
 # name -> what an axis says, value around which the others vary, values
 VARIABLES = {
@@ -86,38 +83,22 @@ def plan(o):
     ]  # fmt: skip
 
 
-def measure(bench, given):
-    """One process; returns what it measured, or None after having said what went wrong."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = os.path.join(folder, "point.json")
-        try:
-            done = call([bench, *given, "--json", file], {})
-            failure = f"exit code {done.returncode}: {done.stderr[-2000:]}" if done.returncode else ""
-        except subprocess.TimeoutExpired:
-            failure = "took longer than half an hour"
-        if failure or not os.path.exists(file):
-            print(f"{' '.join(given)}: {failure or 'wrote no JSON'}", file=sys.stderr)
-            return None
-        with open(file) as stream:
-            return json.load(stream)
-
-
 def measure_all(o, run):
     """Runs what the file does not hold yet; returns the number of points that failed."""
     program, failed = digest([o.bench]), set()
     kept = [p for p in run["points"] if p["program"] == program]
     if len(kept) < len(run["points"]):
         print(f"{len(run['points']) - len(kept)} points of another program are dropped", file=sys.stderr)
-    run["points"], run["machine"] = kept, machine()
+    run["points"] = kept
     for name, value, mode, given in plan(o):
         if tuple(given) in failed or any(p["command"] == given for p in run["points"]):
             continue
-        begun, load = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), os.getloadavg()[0]
-        result = measure(os.path.abspath(o.bench), given)
-        if result is None:
+        point = measured([os.path.abspath(o.bench), *given], {}, " ".join(given))
+        if point is None:
             failed.add(tuple(given))
             continue
-        run["points"].append({"command": given, "begun": begun, "load": load, "program": program, "result": result})
+        result = point["result"]
+        run["points"].append({"command": given, "program": program, **point})
         write(o.out, run)
         print(f"{mode}, {name} {value}: {result['median_s']:.4g} s, {result['peak_rss_bytes'] / 2**20:.0f} MiB", flush=True)
     return len(failed)
@@ -235,8 +216,7 @@ def main():
     elif o.plot_only:
         sys.exit(f"--plot-only: no file '{o.out}'")
     if not o.plot_only:
-        if run.get("machine", machine())["cpu"] != machine()["cpu"]:
-            sys.exit(f"{o.out} was measured on another machine ({run['machine']['cpu']}); name another file with --out")
+        stay_on_machine(run, o.out)
         failed = measure_all(o, run)
     print("\n" + table(o, run))
     for mode in o.modes if o.plots else []:

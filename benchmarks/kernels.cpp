@@ -5,22 +5,16 @@
 #include <vector>
 
 #include "ramer/backend/cpu.hpp"
-#include "ramer/core/random.hpp"
 #include "step/contrastive_bench.hpp"
 #include "step/gemm_bench.hpp"
 
 namespace {
 
 using namespace ramer;
+using bench::numbers;
 
 constexpr Index kSamples = 64, kTokens = 60, kRows = kSamples * kTokens, kHidden = 256, kHeads = 8, kLabels = 6;
 
-std::vector<float> numbers(Index n, std::uint64_t seed) {
-  const RandomStream stream(seed, name_hash("kernels"));
-  std::vector<float> x(static_cast<std::size_t>(n));
-  for (std::size_t i = 0; i < x.size(); ++i) x[i] = stream.uniform(i / 1024, static_cast<std::uint32_t>(i % 1024)) - 0.5f;
-  return x;
-}
 int threads_of(const benchmark::State& state) { return static_cast<int>(state.range(0)); }
 
 void rates(benchmark::State& state, double flop, double bytes) {

@@ -16,10 +16,9 @@ import multiprocessing
 import os
 import re
 import sys
-import tempfile
 import time
 
-from side_by_side import call, write
+from side_by_side import measured, write
 
 COPY_BYTES = 256 << 20
 GEMM = re.compile(r"(?:batched )?gemm (\d+) x (\d+) x (\d+) ([NT])([NT])$")
@@ -58,14 +57,9 @@ def arguments():
 
 
 def measured_gflops(bench, threads):
-    with tempfile.TemporaryDirectory() as folder:
-        file = os.path.join(folder, "gemm.json")
-        size = [part for name in "mnk" for part in (f"--{name}", "2048")]
-        done = call([os.path.abspath(bench), "gemm", *size, "--threads", str(threads), "--steps", "20", "--json", file], {})
-        if done.returncode:
-            sys.exit(f"ramer_bench gemm failed ({done.returncode}):\n{done.stderr[-2000:]}")
-        with open(file) as stream:
-            return json.load(stream)["gflops"]
+    size = [part for name in "mnk" for part in (f"--{name}", "2048")]
+    run = measured([os.path.abspath(bench), "gemm", *size, "--threads", str(threads), "--steps", "20"], {}, "ramer_bench gemm")
+    return run["result"]["gflops"] if run else sys.exit(1)
 
 
 def copier(barrier, times, rounds):

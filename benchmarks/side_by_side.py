@@ -91,6 +91,14 @@ def machine():
     return {"cpu": cpu, "cores": os.cpu_count(), "memory_bytes": memory, "kernel": platform.release()}
 
 
+def stay_on_machine(run, path):
+    """Notes the machine in what is to be measured on, unless that was begun on another one."""
+    here = machine()
+    if run.get("machine", here)["cpu"] != here["cpu"]:
+        sys.exit(f"{path} was measured on another machine ({run['machine']['cpu']}); name another file with --out")
+    run["machine"] = here
+
+
 def tuned_environment():
     places = ("/usr/lib/*/", "/usr/lib/", "/usr/lib64/", "/usr/local/lib/")
     libraries = [p for place in places for p in glob.glob(place + "libtcmalloc_minimal.so.4")]
@@ -147,6 +155,24 @@ def call(command, environment, timeout=1800):
     return subprocess.run(command, env={**plain, **environment}, capture_output=True, text=True, timeout=timeout, check=False)
 
 
+def measured(command, environment, about):
+    """Runs a program that writes JSON where --json says; when it began, the load then and what it wrote, or None after having said what
+    went wrong."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = os.path.join(folder, "result.json")
+        begun, load = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), os.getloadavg()[0]
+        try:
+            done = call([*command, "--json", file], environment)
+            failure = f"exit code {done.returncode}: {done.stderr[-2000:]}" if done.returncode else ""
+        except subprocess.TimeoutExpired:
+            failure = "took longer than half an hour"
+        if failure or not os.path.exists(file):
+            print(f"{about}: {failure or 'wrote no JSON'}", file=sys.stderr)
+            return None
+        with open(file) as stream:
+            return {"begun": begun, "load": load, "result": json.load(stream)}
+
+
 def check(o):
     """Equal losses and gradients under every interpreter? Returns what the checks said, or ends the program."""
     said = []
@@ -169,23 +195,10 @@ def check(o):
 def turn(programs, what, who):
     """One process; returns what it measured, or None after having said what went wrong."""
     command, environment = programs.command(who, what)
-    with tempfile.TemporaryDirectory() as folder:
-        file = os.path.join(folder, "turn.json")
-        load = os.getloadavg()[0]
-        begun = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        try:
-            done = call(command + ["--json", file], environment)
-            failure = f"exit code {done.returncode}: {done.stderr[-2000:]}" if done.returncode else ""
-        except subprocess.TimeoutExpired:
-            failure = "took longer than half an hour"
-        if failure or not os.path.exists(file):
-            print(f"{what}, {who}: {failure or 'wrote no JSON'}", file=sys.stderr)
-            return None
-        with open(file) as stream:
-            result = json.load(stream)
-    return {
-        "what": what, "who": who, "begun": begun, "load": load, "command": programs.told(who, what),
-        "environment": {k: os.path.basename(v) for k, v in environment.items()}, "program": programs.digest[who], "result": result,
+    run = measured(command, environment, f"{what}, {who}")
+    return run and {
+        "what": what, "who": who, "begun": run["begun"], "load": run["load"], "command": programs.told(who, what),
+        "environment": {k: os.path.basename(v) for k, v in environment.items()}, "program": programs.digest[who], "result": run["result"],
     }  # fmt: skip
 
 
@@ -196,9 +209,7 @@ def main():
     if os.path.exists(o.out):
         with open(o.out) as stream:
             run = json.load(stream)
-        if run.get("machine", machine())["cpu"] != machine()["cpu"]:
-            sys.exit(f"{o.out} was measured on another machine ({run['machine']['cpu']}); name another file with --out")
-    run["machine"] = machine()
+    stay_on_machine(run, o.out)
     if not o.skip_check and run.get("check", {}).get("programs") != programs.everything:
         run["check"] = {"programs": programs.everything, "said": check(o)}
         write(o.out, run)
@@ -212,13 +223,13 @@ def main():
                 place = [t for t in run["turns"] if (t["what"], t["who"], t["round"]) == (what, who, k)]
                 if place and place[0]["command"] == programs.told(who, what):
                     continue
-                measured = turn(programs, what, who)
-                if measured is None:
+                done = turn(programs, what, who)
+                if done is None:
                     failed += 1
                     continue
-                run["turns"] = [t for t in run["turns"] if t not in place] + [{**measured, "round": k}]
+                run["turns"] = [t for t in run["turns"] if t not in place] + [{**done, "round": k}]
                 write(o.out, run)
-                r = measured["result"]
+                r = done["result"]
                 print(f"{what}, round {k + 1}, {who}: {report.seconds(r['median_s'])}, {report.mebibytes(r['peak_rss_bytes'])}", flush=True)
     print("\n" + report.report(run))
     return 1 if failed else 0

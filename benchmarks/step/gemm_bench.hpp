@@ -8,6 +8,14 @@
 
 namespace ramer::bench {
 
+/// Uniform in [-0.5, 0.5).
+inline std::vector<float> numbers(Index n, std::uint64_t seed) {
+  const RandomStream stream(seed, name_hash("numbers"));
+  std::vector<float> x(static_cast<std::size_t>(n));
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = stream.uniform(i / 1024, static_cast<std::uint32_t>(i % 1024)) - 0.5f;
+  return x;
+}
+
 class GemmBench {
  public:
   GemmBench(Index m, Index n, Index k, bool trans_a, bool trans_b, int threads)
@@ -22,12 +30,6 @@ class GemmBench {
   void run() { backend_.gemm(g_); }
 
  private:
-  static std::vector<float> numbers(Index n, std::uint64_t seed) {
-    const RandomStream stream(seed, name_hash("numbers"));
-    std::vector<float> x(static_cast<std::size_t>(n));
-    for (std::size_t i = 0; i < x.size(); ++i) x[i] = stream.uniform(i / 1024, static_cast<std::uint32_t>(i % 1024)) - 0.5f;
-    return x;
-  }
   backend::Cpu backend_;
   std::vector<float> a_, b_, c_;
   backend::Gemm<float> g_;
