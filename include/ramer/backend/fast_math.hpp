@@ -109,6 +109,12 @@ RAMER_HD RAMER_IN_LOOPS Normal<T> fast_normal(T u) {
   }
 }
 
+/// GELU'(u) = Phi(u) + u phi(u), from fast_normal(u).
+template <class T>
+RAMER_HD RAMER_IN_LOOPS T gelu_slope(T u, const Normal<T>& normal) {
+  return multiply_add(u * T(0.39894228040143267794), normal.bell, normal.cdf);
+}
+
 template <class T>
 RAMER_HD RAMER_IN_LOOPS T fast_tanh(T u) {
   if constexpr (std::is_same_v<T, float>) {
@@ -143,8 +149,7 @@ RAMER_HD RAMER_IN_LOOPS T fast_activate(T u) {
 template <Activation Act, class T>
 RAMER_HD RAMER_IN_LOOPS T fast_activation_slope(T u, T y) {
   if constexpr (Act == Activation::Gelu) {
-    const Normal<T> normal = fast_normal(u);
-    return multiply_add(u * T(0.39894228040143267794), normal.bell, normal.cdf);
+    return gelu_slope(u, fast_normal(u));
   }
   return activation_slope(Act, u, y);
 }

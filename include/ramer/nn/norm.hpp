@@ -23,7 +23,7 @@ struct LayerNorm {
   Var<E, 2> operator()(Context<E>& ctx, Var<E, 2> x, Var<E, 2> residual, const backend::DropoutPlan& dropout,
                        autodiff::Input input = autodiff::Input::Kept) const {
     return autodiff::residual_norm(ctx.tape, x, residual, ctx.template use<1>(weight), ctx.template use<1>(bias), dropout,
-                                   typename E::Real(1e-12), input);
+                                   autodiff::kNormEps<typename E::Real>, input);
   }
   template <class Self, class Visitor>
   static void parameters(Self& self, Visitor&& visit) {

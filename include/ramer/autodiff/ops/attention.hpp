@@ -62,7 +62,6 @@ Var<T, 2> attention(Tp& tape, Var<T, 2> q, Var<T, 2> k, Var<T, 2> v, const Atten
 template <class Tp, class T>
 Var<T, 2> projected_attention(Tp& tape, Var<T, 2> q, Var<T, 2> k, Var<T, 2> v, const AttentionGroups& groups, Index heads, T scale,
                               const backend::DropoutPlan& dropout, Var<T, 2> w, Var<T, 1> b) {
-  using backend::Transpose;
   backend::Attention<T> p = detail::attention_problem(q, k, v, groups, heads, scale, dropout);
   const Index rows = q.extent(0), width = q.extent(1), outputs = w.extent(0);
   require<ShapeError>(w.extent(1) == width && b.extent(0) == outputs, "attention: q ", q.shape(), ", output weight ", w.shape(), ", bias ",
@@ -70,20 +69,16 @@ Var<T, 2> projected_attention(Tp& tape, Var<T, 2> q, Var<T, 2> k, Var<T, 2> v, c
   auto [y, out] = tape.output(Shape{rows, outputs}, q, k, v, w, b);
   p.out = tape.scratch(rows * width);  // (Q, H)
   tape.backend().attention(p);
-  tape.backend().gemm(backend::Gemm<T>{Transpose::No, Transpose::Yes, rows, outputs, width, T(1), p.out, width, w.data(), width, {out, false},
-                                       outputs, {b.data(), backend::Activation::None, nullptr, 0}});
+  detail::affine(tape.backend(), rows, outputs, width, p.out, w.data(), width, {out, false}, {b.data()});
   tape.release(p.out, rows * width);
   p.out = nullptr;
   tape.record(y, [=](Tp& t, const T* dy) {
     T *const da = t.scratch(rows * width), *const a = t.scratch(rows * width);
-    if (auto db = t.target(b)) t.backend().reduce_columns(rows, outputs, detail::Element<T>{dy, outputs}, db);
-    t.backend().gemm(backend::Gemm<T>{Transpose::No, Transpose::No, rows, width, outputs, T(1), dy, outputs, w.data(), width, {da, false},
-                                      width, {}});
+    if (auto db = t.target(b)) detail::affine_bias_gradient(t.backend(), rows, outputs, dy, db);
+    detail::affine_input_gradient(t.backend(), rows, outputs, width, dy, w.data(), width, {da, false});
     const auto dq = t.target(q), dk = t.target(k), dv = t.target(v);
     t.backend().attention_reverse(backend::AttentionReverse<T>{p, da, dq, dk, dv, a});
-    if (auto dw = t.target(w)) {  // dW (O, H) = dy^T a
-      t.backend().gemm(backend::Gemm<T>{Transpose::Yes, Transpose::No, outputs, width, rows, T(1), dy, outputs, a, width, dw, width, {}});
-    }
+    if (auto dw = t.target(w)) detail::affine_weight_gradient(t.backend(), rows, outputs, width, dy, a, dw, width);
     t.release(a, rows * width);
     t.release(da, rows * width);
   });

@@ -27,6 +27,31 @@ struct Element {
   RAMER_HD T operator()(Index r, Index c) const { return x[r * cols + c]; }
 };
 
+/// y (R, O) = or += x (R, I) W^T with an epilogue; W has rows ldw apart, as a block of columns of a wider weight has.
+template <class Backend, class T>
+void affine(Backend& backend, Index rows, Index outputs, Index inputs, const T* x, const T* w, Index ldw, backend::Target<T> y,
+            const backend::Epilogue<T>& epilogue) {
+  using backend::Transpose;
+  backend.gemm(backend::Gemm<T>{Transpose::No, Transpose::Yes, rows, outputs, inputs, T(1), x, inputs, w, ldw, y, outputs, epilogue});
+}
+/// dx (R, I) = du (R, O) W.
+template <class Backend, class T>
+void affine_input_gradient(Backend& backend, Index rows, Index outputs, Index inputs, const T* du, const T* w, Index ldw, backend::Target<T> dx) {
+  using backend::Transpose;
+  backend.gemm(backend::Gemm<T>{Transpose::No, Transpose::No, rows, inputs, outputs, T(1), du, outputs, w, ldw, dx, inputs, {}});
+}
+/// dW (O, I) = du^T x.
+template <class Backend, class T>
+void affine_weight_gradient(Backend& backend, Index rows, Index outputs, Index inputs, const T* du, const T* x, backend::Target<T> dw, Index ldw) {
+  using backend::Transpose;
+  backend.gemm(backend::Gemm<T>{Transpose::Yes, Transpose::No, outputs, inputs, rows, T(1), du, outputs, x, inputs, dw, ldw, {}});
+}
+/// db (O) = sums of du over rows.
+template <class Backend, class T>
+void affine_bias_gradient(Backend& backend, Index rows, Index outputs, const T* du, backend::Target<T> db) {
+  backend.reduce_columns(rows, outputs, Element<T>{du, outputs}, db);
+}
+
 }  // namespace detail
 
 /// y (R, O) = act([x_0 | x_1 | ...] W^T + b) for inputs x_k (R, I_k), W (O, sum I_k), b (O) or absent. The inputs are never
@@ -34,7 +59,6 @@ struct Element {
 template <class Tp, class T>
 Var<T, 2> linear(Tp& tape, std::span<const Var<T, 2>> xs, Var<T, 2> w, Var<T, 1> b,
                  backend::Activation act = backend::Activation::None) {
-  using backend::Transpose;
   require<ShapeError>(!xs.empty(), "linear: no input");
   const Index rows = xs[0].extent(0), outputs = w.extent(0), inputs = w.extent(1);
   Index total = 0;
@@ -54,10 +78,8 @@ Var<T, 2> linear(Tp& tape, std::span<const Var<T, 2>> xs, Var<T, 2> w, Var<T, 1>
   Index column = 0;
   for (std::size_t k = 0; k < xs.size(); ++k) {
     const Index width = xs[k].extent(1);
-    backend::Gemm<T> g{Transpose::No, Transpose::Yes, rows, outputs, width, T(1), xs[k].data(), width, w.data() + column, inputs,
-                       {out, k > 0}, outputs, {}};
-    if (fused) g.epilogue = {bias, act, pre, outputs};
-    tape.backend().gemm(g);
+    const backend::Epilogue<T> epilogue = fused ? backend::Epilogue<T>{bias, act, pre, outputs} : backend::Epilogue<T>{};
+    detail::affine(tape.backend(), rows, outputs, width, xs[k].data(), w.data() + column, inputs, {out, k > 0}, epilogue);
     column += width;
   }
   // The epilogue needs the whole sum: with several inputs it is a pass of its own after the last product.
@@ -84,20 +106,14 @@ Var<T, 2> linear(Tp& tape, std::span<const Var<T, 2>> xs, Var<T, 2> w, Var<T, 1>
       });
       du = scratch;
     }
-    if (auto db = t.target(b)) t.backend().reduce_columns(rows, outputs, detail::Element<T>{du, outputs}, db);
+    if (auto db = t.target(b)) detail::affine_bias_gradient(t.backend(), rows, outputs, du, db);
     const auto dw = t.target(w);
     Index at = 0;
     for (std::size_t k = 0; k < count; ++k) {
       const Var<T, 2> x = kept[k];
       const Index width = x.extent(1);
-      if (dw) {  // dW (O, I_k) = du^T x
-        t.backend().gemm(backend::Gemm<T>{Transpose::Yes, Transpose::No, outputs, width, rows, T(1), du, outputs, x.data(), width,
-                                          dw.at(at), inputs, {}});
-      }
-      if (auto dx = t.target(x)) {  // dx (R, I_k) = du W
-        t.backend().gemm(backend::Gemm<T>{Transpose::No, Transpose::No, rows, width, outputs, T(1), du, outputs, w.data() + at,
-                                          inputs, dx, width, {}});
-      }
+      if (dw) detail::affine_weight_gradient(t.backend(), rows, outputs, width, du, x.data(), dw.at(at), inputs);
+      if (auto dx = t.target(x)) detail::affine_input_gradient(t.backend(), rows, outputs, width, du, w.data() + at, inputs, dx);
       at += width;
     }
     if (scratch) t.release(scratch, n);

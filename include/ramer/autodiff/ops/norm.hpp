@@ -24,12 +24,15 @@ bool norm_can_be_undone(const T* gain, const T* bias, Index n) {
 
 }  // namespace detail
 
+template <class T>
+inline constexpr T kNormEps = T(1e-12);  ///< inside the root, as released
+
 /// y (R, D) = LN(dropout(x) + residual) with gain, bias (D). `residual` may be an invalid Var: absent.
-/// LN has population variance and eps inside the root (1e-12 as released). For the reverse it keeps y; x^ too where the host does
+/// LN has population variance and eps inside the root. For the reverse it keeps y; x^ too where the host does
 /// not see gain and bias, or where x^ cannot be had from them.
 template <class Tp, class T>
 Var<T, 2> residual_norm(Tp& tape, Var<T, 2> x, Var<T, 2> residual, Var<T, 1> gain, Var<T, 1> bias,
-                        const backend::DropoutPlan& dropout = {}, T eps = T(1e-12), Input input = Input::Kept) {
+                        const backend::DropoutPlan& dropout = {}, T eps = kNormEps<T>, Input input = Input::Kept) {
   const Index rows = x.extent(0), cols = x.extent(1);
   require<ShapeError>(!residual.valid() || residual.shape() == x.shape(), "residual_norm: ", x.shape(), " and ", residual.shape());
   require<ShapeError>(gain.extent(0) == cols && bias.extent(0) == cols, "layer norm of width ", gain.extent(0), " on ", x.shape());
@@ -52,7 +55,7 @@ Var<T, 2> residual_norm(Tp& tape, Var<T, 2> x, Var<T, 2> residual, Var<T, 1> gai
 
 /// y (R, D) = LN(x).
 template <class Tp, class T>
-Var<T, 2> layer_norm(Tp& tape, Var<T, 2> x, Var<T, 1> gain, Var<T, 1> bias, T eps = T(1e-12)) {
+Var<T, 2> layer_norm(Tp& tape, Var<T, 2> x, Var<T, 1> gain, Var<T, 1> bias, T eps = kNormEps<T>) {
   return residual_norm(tape, x, Var<T, 2>{}, gain, bias, {}, eps);
 }
 
