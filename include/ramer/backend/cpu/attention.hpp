@@ -10,6 +10,44 @@ namespace ramer::backend::cpu {
 
 inline constexpr Index kQueryRows = 60;  ///< five tiles of 12 rows
 
+/// f(j) for j < stride, a multiple of Tile::cols, in loops whose length is known: rows of 64 are too short for the code that
+/// surrounds a loop of any length.
+template <class T, class F>
+RAMER_IN_LOOPS void for_tiles(Index stride, const F& f) {
+  for (Index j = 0; j < stride; j += Tile<T>::cols) {
+    RAMER_CPU_INDEPENDENT
+    for (Index l = 0; l < Tile<T>::cols; ++l) f(j + l);
+  }
+}
+template <class T, class F>
+RAMER_IN_LOOPS T sum_of_tiles(Index stride, const F& f) {
+  constexpr int kCols = Tile<T>::cols;
+  alignas(64) T lane[kCols]{};
+  for (Index j = 0; j < stride; j += kCols) {
+    RAMER_CPU_INDEPENDENT
+    for (Index l = 0; l < kCols; ++l) lane[l] += f(j + l);
+  }
+  using Packet = typename Tile<T>::Packet;
+  namespace ei = Eigen::internal;
+  return ei::predux(ei::padd(ei::pload<Packet>(lane), ei::pload<Packet>(lane + Tile<T>::packet)));
+}
+template <class T, class F>
+RAMER_IN_LOOPS T max_of_tiles(Index stride, const F& f) {
+  constexpr int kCols = Tile<T>::cols;
+  alignas(64) T lane[kCols];
+  std::fill_n(lane, kCols, std::numeric_limits<T>::lowest());
+  for (Index j = 0; j < stride; j += kCols) {
+    RAMER_CPU_INDEPENDENT
+    for (Index l = 0; l < kCols; ++l) {
+      const T x = f(j + l);
+      lane[l] = lane[l] < x ? x : lane[l];
+    }
+  }
+  using Packet = typename Tile<T>::Packet;
+  namespace ei = Eigen::internal;
+  return ei::predux_max(ei::pmax(ei::pload<Packet>(lane), ei::pload<Packet>(lane + Tile<T>::packet)));
+}
+
 /// What a task needs, laid out in the scratch of its thread.
 template <class T>
 struct AttentionScratch {
@@ -76,16 +114,25 @@ struct AttentionTask {
   const T* at(const T* x) const { return x + begin * p.ld + head * p.width; }
   const T* query_at(Index query) const { return p.q + (first + query) * p.ld + head * p.width; }
 
+  /// Asks for what the next head reads of a row of x. A head's part of a row is short and the next row far away: no processor foresees that.
+  void prefetch_next(const T* x) const {
+    if (head + 1 == p.heads) return;
+    for (Index d = 0; d < p.width; d += static_cast<Index>(64 / sizeof(T))) prefetch(x + p.width + d);
+  }
+
   /// Packs the keys as op(B) of the scores: (width, n).
   void pack_keys(T* key_t) const {
     if (!uniform) pack_b(true, at(p.k), p.ld, p.width, n, key_t);
   }
 
-  /// Probabilities of queries [query, query + rows): (rows, stride).
-  void probabilities(Index query, Index rows, const AttentionScratch<T>& s) const {
+  /// s.p <- exp(score - largest of the row) of queries [query, query + rows), (rows, stride) with 0 where no key is;
+  /// inverse[i] <- 1 / the sum of row i, what makes its entries probabilities.
+  void exponentials(Index query, Index rows, const AttentionScratch<T>& s, T* inverse) const {
     if (uniform) {
-      for (Index i = 0; i < rows; ++i)
+      for (Index i = 0; i < rows; ++i) {
         std::fill_n(std::fill_n(s.p + i * stride, n, T(1) / static_cast<T>(n)), stride - n, T(0));
+        inverse[i] = T(1);
+      }
       return;
     }
     Gemm<T> g;
@@ -93,28 +140,20 @@ struct AttentionTask {
     g.a = query_at(query), g.lda = p.ld;
     g.c = {s.p, false}, g.ldc = stride;
     multiply_packed(g, s.key_t, 0, rows, 0, stride, static_cast<T*>(nullptr));  // whole tiles; rows are as long
-    // Step by step for all rows: what waits for a row's maximum or sum does not hold up the next row.
     const T* const mask = s.mask;
-    T largest[kQueryRows], inverse[kQueryRows];
+    T largest[kQueryRows];
+    // Step by step for all rows: what waits for a row's maximum or sum does not hold up the next row.
     for (Index i = 0; i < rows; ++i) {
-      T* const row = s.p + i * stride;
-      RAMER_CPU_INDEPENDENT
-      for (Index j = 0; j < stride; ++j) row[j] = mask[j] != T(0) ? row[j] : std::numeric_limits<T>::lowest();
+      const T* const row = s.p + i * stride;
+      largest[i] = max_of_tiles<T>(stride, [row, mask](Index j) { return mask[j] != T(0) ? row[j] : std::numeric_limits<T>::lowest(); });
     }
-    for (Index i = 0; i < rows; ++i) largest[i] = max_of(s.p + i * stride, stride);
     for (Index i = 0; i < rows; ++i) {
       T* const row = s.p + i * stride;
       const T shift = largest[i];
-      RAMER_CPU_INDEPENDENT
-      for (Index j = 0; j < stride; ++j) row[j] = mask[j] * fast_exp(row[j] - shift);  // fast_exp alone does not reach 0
+      prefetch_next(query_at(query + i));
+      for_tiles<T>(stride, [row, mask, shift](Index j) { row[j] = mask[j] * fast_exp(row[j] - shift); });  // fast_exp alone does not reach 0
     }
-    for (Index i = 0; i < rows; ++i) inverse[i] = T(1) / sum_of<T>(0, stride, [row = s.p + i * stride](Index j) { return row[j]; });
-    for (Index i = 0; i < rows; ++i) {
-      T* const row = s.p + i * stride;
-      const T factor = inverse[i];
-      RAMER_CPU_INDEPENDENT
-      for (Index j = 0; j < stride; ++j) row[j] *= factor;
-    }
+    for (Index i = 0; i < rows; ++i) inverse[i] = T(1) / sum_of_tiles<T>(stride, [row = s.p + i * stride](Index j) { return row[j]; });
   }
 
   /// Dropout factors of one query's row, (stride); beyond the group they are of no account.
@@ -130,13 +169,19 @@ struct AttentionTask {
     pack_b(false, at(p.v), p.ld, n, p.width, s.value);
     for (Index query = 0; query < queries; query += kQueryRows) {
       const Index rows = std::min(kQueryRows, queries - query);
-      probabilities(query, rows, s);
-      for (Index i = 0; i < rows && p.dropout.active(); ++i) {
-        factors(query + i, s.factor);
-        T* const row = s.p + i * stride;
-        const T* const factor = s.factor;
-        RAMER_CPU_INDEPENDENT
-        for (Index j = 0; j < stride; ++j) row[j] *= factor[j];
+      T inverse[kQueryRows];
+      exponentials(query, rows, s, inverse);
+      for (Index i = 0; i < rows; ++i) {
+        T *const row = s.p + i * stride, scale = inverse[i];
+        prefetch_next(p.out + (first + query + i) * p.ld_out + head * p.width);
+        if (query + i < n) prefetch_next(at(p.k) + (query + i) * p.ld), prefetch_next(at(p.v) + (query + i) * p.ld);
+        if (p.dropout.active()) {
+          const T* const factor = s.factor;
+          factors(query + i, s.factor);
+          for_tiles<T>(stride, [row, factor, scale](Index j) { row[j] = row[j] * scale * factor[j]; });
+        } else {
+          for_tiles<T>(stride, [row, scale](Index j) { row[j] *= scale; });
+        }
       }
       put_out(s.p, query, rows, s.value, p.out);
     }
@@ -169,7 +214,8 @@ struct AttentionTask {
     for (Index query = 0; query < queries; query += kQueryRows) {
       const Index rows = std::min(kQueryRows, queries - query);
       const T* dout = r.dout + (first + query) * p.ld_out + head * p.width;
-      probabilities(query, rows, s);
+      T inverse[kQueryRows], mean[kQueryRows];
+      exponentials(query, rows, s, inverse);
       if (scores) {
         Gemm<T> g;  // dP = dO V^T
         g.m = rows, g.n = n, g.k = p.width;
@@ -177,31 +223,30 @@ struct AttentionTask {
         g.c = {s.dp, false}, g.ldc = stride;
         multiply_packed(g, s.value, 0, rows, 0, stride, static_cast<T*>(nullptr));
       }
-      const T* dropped = s.p;
-      if (p.dropout.active()) {
-        dropped = s.dropped;
-        for (Index i = 0; i < rows; ++i) {
+      for (Index i = 0; i < rows; ++i) {
+        T *const row = s.p + i * stride, *const dp = s.dp + i * stride, scale = inverse[i];
+        if (query + i < n) prefetch_next(at(p.k) + (query + i) * p.ld), prefetch_next(at(p.v) + (query + i) * p.ld);
+        if (p.dropout.active()) {
+          T* const out = s.dropped + i * stride;
+          const T* const factor = s.factor;
           factors(query + i, s.factor);
-          T *const out = s.dropped + i * stride, *const dp = s.dp + i * stride;
-          const T *const row = s.p + i * stride, *const factor = s.factor;
-          RAMER_CPU_INDEPENDENT
-          for (Index j = 0; j < stride; ++j) out[j] = row[j] * factor[j];
-          if (!scores) continue;
-          RAMER_CPU_INDEPENDENT
-          for (Index j = 0; j < stride; ++j) dp[j] *= factor[j];
+          for_tiles<T>(stride, [row, out, factor, scale](Index j) { out[j] = (row[j] *= scale) * factor[j]; });
+          if (scores) for_tiles<T>(stride, [dp, factor](Index j) { dp[j] *= factor[j]; });
+        } else {
+          for_tiles<T>(stride, [row, scale](Index j) { row[j] *= scale; });
         }
+        if (scores) mean[i] = sum_of_tiles<T>(stride, [row, dp](Index j) { return row[j] * dp[j]; });  // both are 0 beyond the group
       }
+      const T* const dropped = p.dropout.active() ? s.dropped : s.p;
       if (r.out) put_out(dropped, query, rows, s.value_again, r.out);
       if (r.dv) add_transposed_product(dropped, T(1), dout, p.ld_out, rows, s.product, {s.dv, query > 0});
       if (!scores) continue;
-      T mean[kQueryRows];  // dS = P * (dP - sum P dP)
-      for (Index i = 0; i < rows; ++i) mean[i] = dot(s.p + i * stride, s.dp + i * stride, stride);  // both are 0 beyond the group
-      for (Index i = 0; i < rows; ++i) {
-        const T* const row = s.p + i * stride;
+      for (Index i = 0; i < rows; ++i) {  // dS = P * (dP - sum P dP)
+        const T *const row = s.p + i * stride, m = mean[i];
         T* const dp = s.dp + i * stride;
-        const T m = mean[i];
-        RAMER_CPU_INDEPENDENT
-        for (Index j = 0; j < stride; ++j) dp[j] = row[j] * (dp[j] - m);
+        prefetch_next(dout + i * p.ld_out);
+        if (r.out) prefetch_next(r.out + (first + query + i) * p.ld_out + head * p.width);
+        for_tiles<T>(stride, [row, dp, m](Index j) { dp[j] = row[j] * (dp[j] - m); });
       }
       if (r.dq) {
         Gemm<T> g;
@@ -219,8 +264,11 @@ struct AttentionTask {
 
   /// Rows of x (count, width) to rows [row, row + count) of a target.
   void put_rows(Target<T> to, Index row, Index count, const T* x) const {
-    for (Index i = 0; to && i < count; ++i)
-      put_all(to.at((row + i) * p.ld + head * p.width), p.width, [y = x + i * p.width](Index d) { return y[d]; });
+    for (Index i = 0; to && i < count; ++i) {
+      const Target<T> at = to.at((row + i) * p.ld + head * p.width);
+      prefetch_next(at.data);
+      put_all(at, p.width, [y = x + i * p.width](Index d) { return y[d]; });
+    }
   }
 
   /// c (n, width) = or += alpha weight (rows, n)^T b (rows, width).
@@ -234,14 +282,24 @@ struct AttentionTask {
   }
 };
 
+/// f(group, head, slot). One thread does all heads of a group, which share cache lines and pages, where there are groups enough for that.
+template <class T, class F>
+void for_heads(Workers& workers, const Attention<T>& p, const F& f) {
+  constexpr Index kManyGroups = 32;
+  const Index heads = p.groups >= kManyGroups ? p.heads : 1, tasks = p.heads / heads;
+  workers.run(p.groups * tasks, [&](Index i, int slot) {
+    for (Index head = i % tasks * heads, end = head + heads; head < end; ++head) f(i / tasks, head, slot);
+  });
+}
+
 template <class T>
 void attention(Workers& workers, const Attention<T>& p) {
   AttentionScratch<T> sizes;
   const auto scratch = workers.lease(0, AttentionScratch<T>::layout(nullptr, p, false, false, sizes));
-  workers.run(p.groups * p.heads, [&](Index i, int slot) {
+  for_heads(workers, p, [&](Index group, Index head, int slot) {
     AttentionScratch<T> s;
     AttentionScratch<T>::layout(scratch.slot(slot), p, false, false, s);
-    AttentionTask<T>(p, i / p.heads, i % p.heads, s.mask).forward(s);
+    AttentionTask<T>(p, group, head, s.mask).forward(s);
   });
 }
 
@@ -250,10 +308,10 @@ void attention_reverse(Workers& workers, const AttentionReverse<T>& r) {
   const Attention<T>& p = r.forward;
   AttentionScratch<T> sizes;
   const auto scratch = workers.lease(0, AttentionScratch<T>::layout(nullptr, p, true, r.out != nullptr, sizes));
-  workers.run(p.groups * p.heads, [&](Index i, int slot) {
+  for_heads(workers, p, [&](Index group, Index head, int slot) {
     AttentionScratch<T> s;
     AttentionScratch<T>::layout(scratch.slot(slot), p, true, r.out != nullptr, s);
-    AttentionTask<T>(p, i / p.heads, i % p.heads, s.mask).reverse(r, s);
+    AttentionTask<T>(p, group, head, s.mask).reverse(r, s);
   });
 }
 

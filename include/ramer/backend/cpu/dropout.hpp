@@ -68,12 +68,16 @@ constexpr Index dropout_quads() {
 #endif
   return kDropoutQuads;
 }
+/// 4 dropout_quads<T>() factors.
 template <class T>
-void draw_dropout(const DropoutPlan& plan, std::uint64_t row, std::uint32_t first, T (&factor)[4 * dropout_quads<T>()]) {
+void draw_dropout(const DropoutPlan& plan, std::uint64_t row, std::uint32_t first, T* factor) {
 #if defined(__AVX512F__)
   if constexpr (std::is_same_v<T, float>) return dropout_block(plan, row, first, factor);
 #endif
-  fast_dropout<dropout_quads<T>()>(plan, row, first, factor);
+  constexpr Index kQuads = dropout_quads<T>();
+  T draw[4 * kQuads];
+  fast_dropout<kQuads>(plan, row, first, draw);
+  copy_fixed<4 * kQuads>(draw, factor);
 }
 
 /// factor[c] = plan.factor(row, first + c) for c < n, bit for bit.
@@ -82,12 +86,13 @@ void dropout_factors(const DropoutPlan& plan, std::uint64_t row, std::uint32_t f
   constexpr Index kQuads = dropout_quads<T>();
   const Index skip = first % 4, quads = (skip + n + 3) / 4;
   for (Index quad = 0; quad < quads; quad += kQuads) {
-    alignas(64) T draw[4 * kQuads];
-    draw_dropout(plan, row, first / 4 + static_cast<std::uint32_t>(quad), draw);
+    const std::uint32_t first_quad = first / 4 + static_cast<std::uint32_t>(quad);
     if (skip == 0 && n - 4 * quad >= 4 * kQuads) {
-      copy_fixed<4 * kQuads>(draw, factor + 4 * quad);
+      draw_dropout(plan, row, first_quad, factor + 4 * quad);
       continue;
     }
+    alignas(64) T draw[4 * kQuads];
+    draw_dropout(plan, row, first_quad, draw);
     const Index begin = std::max<Index>(0, 4 * quad - skip), end = std::min(n, 4 * (quad + kQuads) - skip);
     std::copy(draw + begin + skip - 4 * quad, draw + end + skip - 4 * quad, factor + begin);
   }

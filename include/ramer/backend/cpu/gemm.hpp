@@ -38,29 +38,28 @@ constexpr Index padded_columns(Index n) {
   return ceil_div(n, Tile<T>::cols) * Tile<T>::cols;
 }
 
-/// to (W, W) = transposed from (rows, W) and zeros below, rows of `to` Tile::cols apart. Interleaving the halves of a flat array moves the
-/// highest bit of an element's place to the lowest; log2 W of these exchange row and column, and are vector shuffles.
-template <class T, int W>
+#if defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wignored-attributes"  // of a vector type as a template argument
+#endif
+/// to (W, W) = transposed from (rows, W) and zeros below, W a packet; rows of `to` Tile::cols apart.
+template <class T>
 void transpose_square(const T* from, Index stride, Index rows, T* to) {
-  alignas(64) T flat[2][W * W];
-  if (rows == W) {
-    for (Index r = 0; r < W; ++r) copy_fixed<W>(from + r * stride, flat[0] + r * W);
+  using Packet = typename Tile<T>::Packet;
+  namespace ei = Eigen::internal;
+  constexpr int w = Tile<T>::packet;
+  ei::PacketBlock<Packet, w> block;
+  if (rows == w) {
+    for (int r = 0; r < w; ++r) block.packet[r] = ei::ploadu<Packet>(from + r * stride);
   } else {
-    for (Index r = 0; r < rows; ++r) copy_fixed<W>(from + r * stride, flat[0] + r * W);
-    std::fill(flat[0] + rows * W, flat[0] + W * W, T(0));
+    for (int r = 0; r < w; ++r) block.packet[r] = r < rows ? ei::ploadu<Packet>(from + r * stride) : ei::pset1<Packet>(T(0));
   }
-  int now = 0;
-  for (int bit = 1; bit < W; bit *= 2, now ^= 1) {
-    const T* const a = flat[now];
-    T* const b = flat[now ^ 1];
-    RAMER_CPU_INDEPENDENT
-    for (Index i = 0; i < W * W / 2; ++i) {
-      b[2 * i] = a[i];
-      b[2 * i + 1] = a[W * W / 2 + i];
-    }
-  }
-  for (Index r = 0; r < W; ++r) copy_fixed<W>(flat[now] + r * W, to + r * Tile<T>::cols);
+  ei::ptranspose(block);
+  for (int r = 0; r < w; ++r) ei::pstoreu(to + r * Tile<T>::cols, block.packet[r]);
 }
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
 
 /// Where panel `col` of the block of k that starts at `l` lies in a packed op(B) (k, n).
 template <class T>
@@ -95,7 +94,7 @@ void pack_block(bool transposed, const T* b, Index ldb, Index depth, Index n, In
       // Weights that a prediction of one sample reads once come from far away, in runs too short for the processor to foresee.
       if (j + 2 * w <= n)
         for (Index r = 0; r < w; ++r) prefetch(b + (j + w + r) * ldb + l);
-      transpose_square<T, Tile<T>::packet>(b + j * ldb + l, ldb, std::clamp<Index>(n - j, 0, w), panel + l * cols);
+      transpose_square(b + j * ldb + l, ldb, std::clamp<Index>(n - j, 0, w), panel + l * cols);
     }
     for (; l < depth; ++l)
       for (Index r = 0; r < w; ++r) panel[l * cols + r] = j + r < n ? b[(j + r) * ldb + l] : T(0);
@@ -176,6 +175,11 @@ void multiply_tile(Index k, T alpha, const T* a, Index row, Index step, const T*
     for (Index j = 0; j < cols; ++j) c[i * ldc + j] = (accumulate ? c[i * ldc + j] : T(0)) + tile[2 * i * w + j];
 }
 
+template <class T, int Rows>
+void prefetch_tile(const T* x, Index stride) {
+  for (int r = 0; r < Rows; ++r, x += stride) prefetch(x), prefetch(x + Tile<T>::packet);
+}
+
 /// Calls f(first row, integral_constant<int, rows>) for tiles of decreasing height that cover m rows.
 template <int Rows, class F>
 void for_row_tiles(Index begin, Index m, const F& f) {
@@ -250,9 +254,13 @@ void multiply_packed(const Gemm<T>& g, const T* packed, Index row, Index rows, I
       constexpr int kHeight = decltype(height)::value;
       const T* const a = trans_a ? left + i * depth : g.a + (row + i) * g.lda + l;
       const Index a_row = trans_a ? 1 : g.lda, a_step = trans_a ? kHeight : 1;
-      for (Index j = col; j < col_end; j += Tile<T>::cols)
+      for (Index j = col; j < col_end; j += Tile<T>::cols) {
+        // Tall operands come from far away; a tile takes long enough to fetch what the next ones need.
+        if (!trans_a && i + kHeight < rows && j - col < depth) prefetch_tile<T, kHeight>(a + kHeight * g.lda + (j - col), g.lda);
+        if (accumulate && j + Tile<T>::cols < col_end) prefetch_tile<T, kHeight>(c + i * g.ldc + j - c_col + Tile<T>::cols, g.ldc);
         multiply_tile<T, kHeight>(depth, g.alpha, a, a_row, a_step, packed + packed_at<T>(g.k, g.n, l, j),
                                   c + i * g.ldc + j - c_col, g.ldc, std::min<Index>(Tile<T>::cols, col_end - j), accumulate);
+      }
       if (last) finish_rows(g.epilogue, row + i, kHeight, col, col_end - col, g.c.data, g.ldc);
     });
   }
