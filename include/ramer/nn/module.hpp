@@ -27,6 +27,9 @@ using Var = typename E::template Var<Rank>;
 
 namespace detail {
 
+template <class Module, class Visitor>
+concept ListsParameters = requires(Module& module, Visitor& visit) { std::remove_const_t<Module>::parameters(module, visit); };
+
 template <class T>
 inline constexpr bool is_vector = false;
 template <class T>
@@ -51,6 +54,9 @@ struct Walk {
       Walk inner{full, on_parameter, on_dropout};
       for (std::size_t i = 0; i < child.size(); ++i) inner(std::to_string(i), child[i]);
     } else {
+      static_assert(ListsParameters<Child, Walk>,
+                    "a module lists its parameters, and this one lacks `template <class Self, class Visitor> static void "
+                    "parameters(Self& self, Visitor&& visit)`");
       Walk inner{full, on_parameter, on_dropout};
       Plain::parameters(child, inner);
     }
