@@ -54,9 +54,12 @@ RAMER_HD RAMER_IN_LOOPS T fast_exp(T x) {
   T r = multiply_add(n, -ln2_high, x);
   r = multiply_add(n, -ln2_low, r);  // |r| <= ln(2) / 2
   T p;
-  if constexpr (is_float) {
-    p = T(1.0 / 5040);
-    p = multiply_add(p, r, T(1.0 / 720));
+  if constexpr (is_float) {  // (e^r - 1 - r) / r^2 with the least relative error of e^r: 3e-9
+    p = T(0.0013814606);
+    p = multiply_add(p, r, T(0.008368719));
+    p = multiply_add(p, r, T(0.04166839));
+    p = multiply_add(p, r, T(0.16666520));
+    p = multiply_add(p, r, T(0.49999993));
   } else {
     p = T(1.0 / 6227020800.0);
     p = multiply_add(p, r, T(1.0 / 479001600.0));
@@ -66,16 +69,16 @@ RAMER_HD RAMER_IN_LOOPS T fast_exp(T x) {
     p = multiply_add(p, r, T(1.0 / 40320.0));
     p = multiply_add(p, r, T(1.0 / 5040));
     p = multiply_add(p, r, T(1.0 / 720));
+    p = multiply_add(p, r, T(1.0 / 120));
+    p = multiply_add(p, r, T(1.0 / 24));
+    p = multiply_add(p, r, T(1.0 / 6));
+    p = multiply_add(p, r, T(0.5));
   }
-  p = multiply_add(p, r, T(1.0 / 120));
-  p = multiply_add(p, r, T(1.0 / 24));
-  p = multiply_add(p, r, T(1.0 / 6));
-  p = multiply_add(p, r, T(0.5));
   p = multiply_add(p, r, T(1));
   p = multiply_add(p, r, T(1));
-  // 2^n: the low bits of `shifted` hold n.
+  // 2^n: the low bits of `shifted` hold n, and those of `magic` are 0.
   constexpr Bits bias = static_cast<Bits>(std::numeric_limits<T>::max_exponent - 1);
-  const Bits exponent = (std::bit_cast<Bits>(shifted) - std::bit_cast<Bits>(magic) + bias) << digits;
+  const Bits exponent = (std::bit_cast<Bits>(shifted) << digits) + (bias << digits);
   return p * std::bit_cast<T>(exponent);
 #endif
 }

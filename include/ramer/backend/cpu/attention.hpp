@@ -27,9 +27,8 @@ RAMER_IN_LOOPS T sum_of_tiles(Index stride, const F& f) {
     RAMER_CPU_INDEPENDENT
     for (Index l = 0; l < kCols; ++l) lane[l] += f(j + l);
   }
-  using Packet = typename Tile<T>::Packet;
-  namespace ei = Eigen::internal;
-  return ei::predux(ei::padd(ei::pload<Packet>(lane), ei::pload<Packet>(lane + Tile<T>::packet)));
+  using Row = Lanes<T, Tile<T>::packet>;
+  return Row::sum(Row::load(lane) + Row::load(lane + Tile<T>::packet));
 }
 template <class T, class F>
 RAMER_IN_LOOPS T max_of_tiles(Index stride, const F& f) {
@@ -43,9 +42,8 @@ RAMER_IN_LOOPS T max_of_tiles(Index stride, const F& f) {
       lane[l] = lane[l] < x ? x : lane[l];
     }
   }
-  using Packet = typename Tile<T>::Packet;
-  namespace ei = Eigen::internal;
-  return ei::predux_max(ei::pmax(ei::pload<Packet>(lane), ei::pload<Packet>(lane + Tile<T>::packet)));
+  using Row = Lanes<T, Tile<T>::packet>;
+  return Row::largest(Row::larger(Row::load(lane), Row::load(lane + Tile<T>::packet)));
 }
 
 /// What a task needs, laid out in the scratch of its thread.

@@ -55,8 +55,8 @@ void streamed_denominators(Workers& workers, const Contrastive<T>& p, const Cont
   });
 }
 
-/// Similarities of at most `reach`, as unit vectors have: exp(s - reach) is representable whatever s, so that no maximum needs to
-/// be known beforehand, and the similarity of two anchors, found once, counts for both: in a row of its tile and in a column.
+/// Unit vectors: every row's largest similarity is the one with itself, `reach`, and exp(s - reach) is representable whatever s. So no
+/// maximum needs to be found, and the similarity of two anchors, found once, counts for both: in a row of its tile and in a column.
 /// Blocks of anchors are dealt to a number of tasks, each with sums of its own, which are then added in order.
 template <class T>
 void symmetric_denominators(Workers& workers, const Contrastive<T>& p, const ContrastiveScratch<T>& s, const Workers::Lease& scratch, T reach) {
@@ -65,48 +65,36 @@ void symmetric_denominators(Workers& workers, const Contrastive<T>& p, const Con
   workers.run(groups, [&](Index group, int slot) {
     T* const tile = static_cast<T*>(scratch.slot(slot));
     double* const sum = s.sum + group * anchors;
-    T* const largest = s.largest + group * anchors;
     std::fill_n(sum, anchors, 0.0);
-    std::fill_n(largest, anchors, -std::numeric_limits<T>::infinity());
     for (Index b = group; b < blocks; b += groups) {
       const AnchorBlock block(b, p.rows, queue_anchors);
       for_key_tiles(p, block.first, [&](int set, Index key, Index count) {
         similarity_tile(p, p.row(block.first), block.rows, set == 0 ? s.rows_t : s.queue_t, set == 0 ? p.rows : p.queue_rows,
                         key, count, tile);
         const Index first = key + (set == 0 ? 0 : p.rows);  // of the keys among the N
-        T column_sum[kDepth], column_largest[kDepth];
+        T column_sum[kDepth];
         std::fill_n(column_sum, count, T(0));
-        std::fill_n(column_largest, count, std::numeric_limits<T>::lowest());
         for (Index i = 0; i < block.rows; ++i) {
           T* const row = tile + i * kDepth;
           const Index anchor = block.first + i;
           for (Index a = 0; a < count && first + a <= anchor; ++a) row[a] = std::numeric_limits<T>::lowest();  // found elsewhere
-          largest[anchor] = std::max(largest[anchor], max_of(row, count));
           RAMER_CPU_INDEPENDENT
           for (Index a = 0; a < count; ++a) {
-            column_largest[a] = column_largest[a] < row[a] ? row[a] : column_largest[a];
             row[a] = fast_exp(row[a] - reach);
             column_sum[a] += row[a];
           }
           sum[anchor] += static_cast<double>(sum_of<T>(0, count, [row](Index a) { return row[a]; }));
         }
-        for (Index a = 0; a < count && first + a < anchors; ++a) {
-          sum[first + a] += static_cast<double>(column_sum[a]);
-          largest[first + a] = std::max(largest[first + a], column_largest[a]);
-        }
+        for (Index a = 0; a < count && first + a < anchors; ++a) sum[first + a] += static_cast<double>(column_sum[a]);
       });
     }
   });
   constexpr Index kBlock = 256;
   workers.run(ceil_div(anchors, kBlock), [&](Index block, int) {
     for (Index i = block * kBlock; i < std::min(anchors, (block + 1) * kBlock); ++i) {
-      T largest = dot(p.row(i), p.row(i), p.width) / p.temperature;  // with itself
       double sum = 0;
-      for (Index group = 0; group < groups; ++group) {
-        largest = std::max(largest, s.largest[group * anchors + i]);
-        sum += s.sum[group * anchors + i];
-      }
-      finish_anchor(p, i, largest, sum * std::exp(static_cast<double>(reach - largest)));
+      for (Index group = 0; group < groups; ++group) sum += s.sum[group * anchors + i];
+      finish_anchor(p, i, reach, sum);
     }
   });
 }
@@ -121,14 +109,16 @@ void contrastive(Workers& workers, const Contrastive<T>& p) {
   s.pack(workers, p, false);
   class_sums(workers, p, n, s.partial, p.class_sum);
   std::fill_n(p.class_count, p.classes, T(0));
-  T square{};
+  T square{}, smallest_square = std::numeric_limits<T>::infinity();
   for (Index i = 0; i < n; ++i) {
-    square = std::max(square, dot(p.row(i), p.row(i), p.width));
+    const T own = dot(p.row(i), p.row(i), p.width);
+    square = std::max(square, own), smallest_square = std::min(smallest_square, own);
     if (p.id(i) >= 0) p.class_count[p.id(i)] += T(1);
   }
   // |s| <= reach by Cauchy and Schwarz, so that exp(s - reach) >= e^-56: far from what fast_exp gives for entries that are masked, e^-80.
+  // Where rows are equally long up to rounding, so is what the law calls max_i, which matters to its 1e-12 alone.
   const T reach = square / p.temperature;
-  if (reach <= T(28)) {
+  if (reach <= T(28) && square - smallest_square <= T(16) * std::numeric_limits<T>::epsilon() * square) {
     symmetric_denominators(workers, p, s, scratch, reach);
   } else {
     streamed_denominators(workers, p, s, scratch);

@@ -33,7 +33,6 @@ struct ContrastiveScratch {
   T* partial = nullptr;                   // (blocks, classes, width)
   T *share = nullptr, *scaled = nullptr;  // (N)
   double* sum = nullptr;                  // (groups, anchors)
-  T* largest = nullptr;                   // (groups, anchors)
 
   /// Tasks that share the anchors.
   static Index groups(const Contrastive<T>& p) {
@@ -48,7 +47,6 @@ struct ContrastiveScratch {
     s.partial = carver.take<T>(ceil_div(n, kClassBlock) * p.classes * p.width);
     if (!reverse) {
       s.sum = carver.take<double>(groups(p) * p.anchors());
-      s.largest = carver.take<T>(groups(p) * p.anchors());
     } else {
       s.rows = carver.take<T>(packed_size<T>(p.rows, p.width));
       s.queue = carver.take<T>(packed_size<T>(p.queue_rows, p.width));

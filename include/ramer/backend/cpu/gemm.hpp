@@ -8,6 +8,7 @@
 
 #include <Eigen/Core>
 
+#include "ramer/backend/cpu/lanes.hpp"
 #include "ramer/backend/cpu/loops.hpp"
 
 namespace ramer::backend::cpu {
@@ -38,28 +39,20 @@ constexpr Index padded_columns(Index n) {
   return ceil_div(n, Tile<T>::cols) * Tile<T>::cols;
 }
 
-#if defined(__GNUC__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wignored-attributes"  // of a vector type as a template argument
-#endif
 /// to (W, W) = transposed from (rows, W) and zeros below, W a packet; rows of `to` Tile::cols apart.
 template <class T>
 void transpose_square(const T* from, Index stride, Index rows, T* to) {
-  using Packet = typename Tile<T>::Packet;
-  namespace ei = Eigen::internal;
   constexpr int w = Tile<T>::packet;
-  ei::PacketBlock<Packet, w> block;
+  using Row = Lanes<T, w>;
+  typename Row::Vector row[w];
   if (rows == w) {
-    for (int r = 0; r < w; ++r) block.packet[r] = ei::ploadu<Packet>(from + r * stride);
+    for (int r = 0; r < w; ++r) row[r] = Row::load(from + r * stride);
   } else {
-    for (int r = 0; r < w; ++r) block.packet[r] = r < rows ? ei::ploadu<Packet>(from + r * stride) : ei::pset1<Packet>(T(0));
+    for (int r = 0; r < w; ++r) row[r] = r < rows ? Row::load(from + r * stride) : typename Row::Vector{};
   }
-  ei::ptranspose(block);
-  for (int r = 0; r < w; ++r) ei::pstoreu(to + r * Tile<T>::cols, block.packet[r]);
+  Row::transpose(row);
+  for (int r = 0; r < w; ++r) Row::store(row[r], to + r * Tile<T>::cols);
 }
-#if defined(__GNUC__)
-#pragma GCC diagnostic pop
-#endif
 
 /// Where panel `col` of the block of k that starts at `l` lies in a packed op(B) (k, n).
 template <class T>
