@@ -35,7 +35,8 @@ std::unique_ptr<Bench> find_bench(const Options& o, int threads) {
 
 Json described(const Sizes& s) {
   return {{"batch", s.batch},   {"time", s.time},     {"widths", s.widths}, {"layers", s.layers}, {"hidden", s.hidden}, {"heads", s.heads},
-          {"labels", s.labels}, {"latent", s.latent}, {"queue", s.queue},   {"filled", s.filled}};
+          {"labels", s.labels}, {"latent", s.latent}, {"queue", s.queue},   {"filled", s.filled},
+          {"recompute", s.recompute}};
 }
 
 /// The kernels, the dearest first, in milliseconds a step.
@@ -113,6 +114,7 @@ int run(int argc, char** argv) {
     sub->add_option("--hidden", o.sizes.hidden, "width of the encoders and of their inner part")->check(positive)->capture_default_str();
     sub->add_option("--heads", o.sizes.heads, "attention heads")->check(positive)->capture_default_str();
     sub->add_option("--labels", o.sizes.labels)->check(positive)->capture_default_str();
+    sub->add_flag("--recompute", o.sizes.recompute, "encoder.recompute: less is kept for the reverse");
     sub->add_option("--queue", o.sizes.queue, "rows of the contrastive queue")->check(positive)->capture_default_str();
     if (ragged) sub->add_option("--filled", o.sizes.filled, "real tokens per padded one")->check(CLI::Range(0.01, 1.0))->capture_default_str();
   };

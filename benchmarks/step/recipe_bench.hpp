@@ -93,7 +93,7 @@ class RecipeBench : public Bench {
   static typename ModelType::Config config_of(const Sizes& s) {
     typename ModelType::Config c;
     c.encoder.hidden = s.hidden, c.encoder.heads = s.heads, c.encoder.inner = s.inner;
-    c.encoder.layers = s.layers;
+    c.encoder.layers = s.layers, c.encoder.recompute = s.recompute;
     c.reconstruction.latent = s.latent;
     c.contrast.queue = s.queue;
     if (!s.dropout) {

@@ -19,7 +19,11 @@ TEST_CASE_TEMPLATE("feed_forward is linear(gelu(linear))", B, RAMER_TEST_BACKEND
     const auto apart = [&](auto& tape, const Vars& v) {
       return linear(tape, linear(tape, v[0].reshape(x), v[1].reshape(w1), v[2], backend::Activation::Gelu), v[3].reshape(w2), v[4]);
     };
+    const auto recomputed = [&](auto& tape, const Vars& v) {
+      return feed_forward(tape, v[0].reshape(x), v[1].reshape(w1), v[2], v[3].reshape(w2), v[4], Inner::Recomputed);
+    };
     CHECK(gradcheck_subsets<B>(in, fused) == "");
+    CHECK(gradcheck_subsets<B>(in, recomputed) == "");
     CHECK(value_of<B>(in, fused) == value_of<B>(in, apart));
   }
 }

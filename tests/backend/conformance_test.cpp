@@ -160,6 +160,35 @@ TEST_CASE_TEMPLATE("not-a-number reaches the result", S, RAMER_BACKENDS) {
   }
 }
 
+TEST_CASE_TEMPLATE("attention's adjoints may take the places of its inputs", S, RAMER_BACKENDS) {
+  using T = typename S::T;
+  using Backend = typename S::Backend;
+  if constexpr (Backend::Memory::host) {
+    auto b = S::make();
+    for (const bool uniform : {false, true}) {
+      std::mt19937_64 rng(5);
+      const std::vector<std::int32_t> offsets{0, 70, 70, 75};
+      const std::vector<std::uint8_t> flags(3, uniform ? 1 : 0);
+      const Index width = 20, heads = 3, ld = heads * width, n = 75 * ld;
+      const auto numbers = [&] {
+        std::vector<T> x(static_cast<std::size_t>(n));
+        for (T& value : x) value = std::uniform_real_distribution<T>(-2, 2)(rng);
+        return x;
+      };
+      auto q = numbers(), k = numbers(), v = numbers(), dout = numbers();
+      std::vector<T> dq(q.size()), dk(q.size()), dv(q.size());
+      backend::Attention<T> f;
+      f.groups = 3, f.rows = 75, f.heads = heads, f.width = width, f.longest = 70, f.offsets = offsets.data(), f.uniform = flags.data();
+      f.scale = T(0.3), f.q = q.data(), f.k = k.data(), f.v = v.data(), f.ld = ld, f.ld_out = ld, f.dropout = {RandomStream(1, 2), 0.2, nullptr};
+      b.attention_reverse(backend::AttentionReverse<T>{f, dout.data(), {dq.data()}, {dk.data()}, {dv.data()}, nullptr});
+      b.attention_reverse(backend::AttentionReverse<T>{f, dout.data(), {q.data()}, {k.data()}, {v.data()}, nullptr});
+      CHECK(q == dq);
+      CHECK(k == dk);
+      CHECK(v == dv);
+    }
+  }
+}
+
 TEST_CASE_TEMPLATE("a row of equal numbers is normalized to zeros, whatever the number; a far one keeps its digits", S,
                    RAMER_BACKENDS) {
   using T = typename S::T;

@@ -89,6 +89,20 @@ TEST_CASE("The same bits with 1, 2 and 4 threads over a whole run") {
   CHECK(RunBytes(four) == reference);
 }
 
+TEST_CASE("What an encoder computes again instead of keeping it changes no bit") {
+  const auto data = small_data();
+  const auto values = [&](bool recompute) {
+    auto config = small_config();
+    config.encoder.recompute = recompute;
+    Small model(train::make_schema(data), config, backend::Cpu(1), 3);
+    SmallTrainer(model, data, data::split_samples(data), small_training(2)).run();
+    std::vector<float> all;
+    for (const auto* p : model.parameters()) all.insert(all.end(), p->value.data(), p->value.data() + p->size());
+    return all;
+  };
+  CHECK(values(true) == values(false));
+}
+
 TEST_CASE("A resumed run ends with the same bytes, wherever it was interrupted") {
   const auto data = small_data();
   TrainerConfig config = small_training(3);

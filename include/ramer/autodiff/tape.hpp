@@ -36,8 +36,8 @@ struct Workspace {
 /// What becomes of the memory of an op's input.
 enum class Input {
   Kept,
-  Consumed  ///< the result takes its place: the input must come from an op whose reverse does not look at its value (layer norm's
-            ///< does, and so do activations), and have no other reader
+  Consumed  ///< the result, or in the reverse the adjoint, takes its place: the input must come from an op whose reverse does not look at its
+            ///< value (layer norm's does, and so do activations), and have no other reader
 };
 
 template <class Backend_, class T>
@@ -164,6 +164,16 @@ class Tape {
     const bool accumulate = slot->written;
     slot->written = true;
     return {slot->adjoint, accumulate};
+  }
+
+  /// For a reverse whose kernel allows it: the adjoint of `x` takes the place of its value, which nobody reads from then on. Only where nothing
+  /// has arrived for `x` yet.
+  template <int Rank>
+  void replace_by_adjoint(const Var<T, Rank>& x) {
+    Slot<T>* slot = x.slot();
+    if (!slot || slot->adjoint) return;
+    slot->adjoint = const_cast<T*>(x.data());
+    slot->pinned = true;
   }
 
   /// Gives `x` a home for its adjoint that outlives the sweep. For inspection: the adjoint is then found at the returned place,

@@ -184,7 +184,8 @@ RAMER_HD inline std::uint64_t attention_row(std::uint64_t query_key, Index head)
 }
 RAMER_HD inline std::uint32_t attention_column(std::uint64_t key_key) { return static_cast<std::uint32_t>(key_key & 0xFFFFFu); }
 
-/// The reverse of Attention; probabilities are recomputed. dq, dk and dv may be one buffer: dq is put first, then dk, then dv.
+/// The reverse of Attention; probabilities are recomputed. dq, dk and dv may be one buffer: dq is put first, then dk, then dv. In the host's
+/// memory each may take the place of its own input: a head's are read before any of them is put.
 template <class T>
 struct AttentionReverse {
   Attention<T> forward{};

@@ -203,26 +203,26 @@ class Reference {
             }
           }
         }
-        for (Index i = 0; i < queries && r.dq; ++i) {
-          for (Index d = 0; d < p.width; ++d) {
-            T dq{};
-            for (Index j = 0; j < n; ++j) dq += dscore[static_cast<std::size_t>(i * n + j)] * p.k[(begin + j) * p.ld + h * p.width + d];
-            r.dq.put((first + i) * p.ld + h * p.width + d, p.scale * dq);
-          }
-        }
-        for (Index j = 0; j < n; ++j) {
-          for (Index d = 0; d < p.width; ++d) {
-            T dk{}, dv{};
-            for (Index i = 0; i < queries; ++i) {
-              dk += dscore[static_cast<std::size_t>(i * n + j)] * p.q[(first + i) * p.ld + h * p.width + d];
-              dv += weight[static_cast<std::size_t>(i * n + j)] * attention_factor(p, first + i, begin + j, h) *
-                    r.dout[(first + i) * p.ld_out + h * p.width + d];
+        std::vector<T> dq(static_cast<std::size_t>(queries * p.width)), dk(static_cast<std::size_t>(n * p.width)), dv(dk);
+        for (Index i = 0; i < queries; ++i) {
+          for (Index j = 0; j < n; ++j) {
+            const T ds = p.scale * dscore[static_cast<std::size_t>(i * n + j)];
+            const T w = weight[static_cast<std::size_t>(i * n + j)] * attention_factor(p, first + i, begin + j, h);
+            for (Index d = 0; d < p.width; ++d) {
+              const Index column = h * p.width + d;
+              dq[static_cast<std::size_t>(i * p.width + d)] += ds * p.k[(begin + j) * p.ld + column];
+              dk[static_cast<std::size_t>(j * p.width + d)] += ds * p.q[(first + i) * p.ld + column];
+              dv[static_cast<std::size_t>(j * p.width + d)] += w * r.dout[(first + i) * p.ld_out + column];
             }
-            const Index at = (begin + j) * p.ld + h * p.width + d;
-            if (r.dk) r.dk.put(at, p.scale * dk);
-            if (r.dv) r.dv.put(at, dv);
           }
         }
+        const auto put = [&p, h](Target<T> to, Index row, const std::vector<T>& x) {
+          for (std::size_t i = 0; to && i < x.size(); ++i)
+            to.put((row + static_cast<Index>(i) / p.width) * p.ld + h * p.width + static_cast<Index>(i) % p.width, x[i]);
+        };
+        put(r.dq, first, dq);
+        put(r.dk, begin, dk);
+        put(r.dv, begin, dv);
       }
     }
   }

@@ -16,6 +16,7 @@ struct TransformerConfig {
   std::vector<Index> layers{3};
   Index personality_layers = 0;
   double dropout = 0.3;
+  bool recompute = false;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
@@ -26,6 +27,8 @@ struct TransformerConfig {
     field("personality_layers", self.personality_layers,
           "layers of the personality encoder; 0: as many as the first modality has", between(0, 1000));
     field("dropout", self.dropout, "dropout rate inside the encoders", from_to_below(0, 1));
+    field("recompute", self.recompute,
+          "training keeps one array of (tokens, inner) a layer less and computes it again: the same numbers in less memory and more time");
   }
   void check(const std::string& key) const {
     require<ConfigError>(hidden % heads == 0, key, ".heads: expected a divisor of hidden = ", hidden, ", found ", heads);
@@ -46,8 +49,11 @@ struct LayerStack {
   std::vector<nn::TransformerLayer<E>> layer;
 
   LayerStack() = default;
-  LayerStack(Index hidden, Index heads, Index inner, Index layers, double rate) : norm(hidden), dropout{rate} {
-    for (Index i = 0; i < layers; ++i) layer.emplace_back(hidden, heads, inner, rate);
+  LayerStack(Index hidden, Index heads, Index inner, Index layers, double rate, bool recompute = false) : norm(hidden), dropout{rate} {
+    for (Index i = 0; i < layers; ++i) {
+      layer.emplace_back(hidden, heads, inner, rate);
+      if (recompute) layer.back().feed_forward.kept = autodiff::Inner::Recomputed;
+    }
   }
   /// (R, H) -> (R, H). e is consumed. Layer i is tapped as `tap` followed by i.
   nn::Var<E, 2> operator()(nn::Context<E>& ctx, nn::Var<E, 2> e, const nn::TokenRows& rows, std::string_view tap, Index which) const {
@@ -84,7 +90,7 @@ struct Transformer {
         : input_norm(width, true),
           input(width, c.hidden, nn::Init::normal(0.02), nn::Init::constant(0)),
           position({positions, c.hidden}, nn::Init::normal(0.02), true),
-          layers(c.hidden, c.heads, c.inner, layer_count, c.dropout) {
+          layers(c.hidden, c.heads, c.inner, layer_count, c.dropout, c.recompute) {
       if (marked) target_time = nn::Parameter<E>({1, c.hidden}, nn::Init::constant(0), true);
     }
 

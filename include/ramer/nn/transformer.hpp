@@ -47,7 +47,7 @@ struct Attention {
     const Real scale = Real(1) / std::sqrt(static_cast<Real>(x.extent(1) / heads));
     const Var<E, 2> o =
         autodiff::projected_attention(ctx.tape, q, k, v, rows.groups, heads, scale, ctx.dropout(weight_dropout, rows.row_key),
-                                      ctx.template use<2>(output.weight), ctx.template use<1>(output.bias));
+                                      ctx.template use<2>(output.weight), ctx.template use<1>(output.bias), autodiff::Input::Consumed);
     return norm(ctx, o, x, ctx.dropout(output_dropout, rows.row_key), autodiff::Input::Consumed);
   }
   template <class Self, class Visitor>
@@ -68,6 +68,7 @@ struct FeedForward {
   Linear<E> inner, outer;
   LayerNorm<E> norm;
   Dropout dropout;
+  autodiff::Inner kept = autodiff::Inner::Kept;
 
   FeedForward() = default;
   FeedForward(Index width, Index inner_width, double rate)
@@ -78,7 +79,7 @@ struct FeedForward {
 
   Var<E, 2> operator()(Context<E>& ctx, Var<E, 2> x, const TokenRows& rows) const {
     const Var<E, 2> y = autodiff::feed_forward(ctx.tape, x, ctx.template use<2>(inner.weight), ctx.template use<1>(inner.bias),
-                                               ctx.template use<2>(outer.weight), ctx.template use<1>(outer.bias));
+                                               ctx.template use<2>(outer.weight), ctx.template use<1>(outer.bias), kept);
     return norm(ctx, y, x, ctx.dropout(dropout, rows.row_key), autodiff::Input::Consumed);
   }
   template <class Self, class Visitor>
