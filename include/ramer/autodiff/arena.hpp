@@ -18,7 +18,8 @@ template <class Memory>
 class Arena {
  public:
   static constexpr std::size_t kAlignment = 64;
-  static constexpr std::size_t kLargestBlock = std::size_t{32} << 20;  ///< unless more is asked for at once
+  /// Unless more is asked for at once. What is not written to costs the host nothing; a device gives all of it.
+  static constexpr std::size_t kLargestBlock = std::size_t{Memory::host ? 128 : 32} << 20;
 
   explicit Arena(std::size_t first_block = std::size_t{1} << 20) : next_block_(first_block) {}
   Arena(Arena&& other) noexcept
