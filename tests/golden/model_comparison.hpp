@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
@@ -12,6 +13,21 @@
 #include "ramer/train/step.hpp"
 
 namespace ramer::test {
+
+/// n numbers from where a backend computes.
+template <class Backend, class T>
+std::vector<double> doubles(Backend& backend, const T* data, Index n) {
+  std::vector<T> host(static_cast<std::size_t>(n));
+  backend.to_host(data, n, host.data());
+  return {host.begin(), host.end()};
+}
+/// And there.
+template <class Backend, class T>
+void put_doubles(Backend& backend, const std::vector<double>& values, T* data) {
+  std::vector<T> host(values.size());
+  std::transform(values.begin(), values.end(), host.begin(), [](double x) { return static_cast<T>(x); });
+  backend.from_host(host.data(), static_cast<Index>(host.size()), data);
+}
 
 /// Keeps a copy of every tapped value, and pins its adjoint.
 template <class E>
@@ -28,14 +44,14 @@ class Recorder : public nn::Taps<E> {
   void on(std::string_view name, Index which, const Real* data, Index size, autodiff::Slot<Real>* slot, typename E::Tape& tape) override {
     if (name.empty()) return;
     Entry& e = entries[std::string(name) + (which < 0 ? "" : "." + std::to_string(which))];
-    e.value.assign(data, data + size);
+    e.value = test::doubles(tape.backend(), data, size);
     e.slot = slot;
     if (slot) tape.pin(autodiff::Var<Real, 1>(data, Shape{size}, slot));
   }
   /// After the sweep, before the workspace is rewound.
-  void read_adjoints() {
+  void read_adjoints(typename E::Backend& backend) {
     for (auto& [name, e] : entries) {
-      if (e.slot && e.slot->written) e.adjoint.assign(e.slot->adjoint, e.slot->adjoint + e.slot->size);
+      if (e.slot && e.slot->written) e.adjoint = test::doubles(backend, static_cast<const Real*>(e.slot->adjoint), e.slot->size);
     }
   }
 };
@@ -64,7 +80,7 @@ class ModelComparison {
     train::Stepper<ModelType> stepper(model_, optimizer_, 1);
     Recorder<E> recorder;
     const train::StepReport report = stepper.run(batch_, 0, 0, &recorder);
-    recorder.read_adjoints();
+    recorder.read_adjoints(model_.backend());
     plan_ = &stepper.workspace().plan;
     losses(report);
     intermediates("mid/", recorder, Part::Value);
@@ -151,8 +167,8 @@ class ModelComparison {
     check(tensor, ours, file_.values(tensor), file_.float_difference(tensor), absolute);
   }
   template <class T>
-  static std::vector<double> doubles(const T* data, Index n) {
-    return {data, data + n};
+  std::vector<double> doubles(const T* data, Index n) {
+    return test::doubles(model_.backend(), data, n);
   }
 
   static bool is_total(const std::string& theirs) { return theirs == "total" || theirs == "all_loss"; }
@@ -198,7 +214,7 @@ class ModelComparison {
         problems.push_back(p->name + ": " + std::to_string(p->size()) + " numbers, the file has " + std::to_string(values.size()));
         continue;
       }
-      std::copy(values.begin(), values.end(), p->value.data());
+      put_doubles(model_.backend(), values, p->value.data());
     }
   }
 

@@ -66,7 +66,8 @@ class RamerComparison : public ModelComparison<Model<R, Backend, Precision>> {
           problems.push_back("prototypes have another size");
           return;
         }
-        to = std::copy(values.begin(), values.end(), to);
+        put_doubles(model_.backend(), values, to);
+        to += values.size();
       }
     }
     if constexpr (R::Contrast::queue) {
@@ -76,8 +77,8 @@ class RamerComparison : public ModelComparison<Model<R, Backend, Precision>> {
         problems.push_back("the queue has another size");
         return;
       }
-      std::copy(rows.begin(), rows.end(), queue.rows.data());
-      for (std::size_t i = 0; i < ids.size(); ++i) queue.ids.data()[i] = static_cast<std::int32_t>(ids[i]);
+      put_doubles(model_.backend(), rows, queue.rows.data());
+      put_doubles(model_.backend(), ids, queue.ids.data());
       queue.pointer = static_cast<Index>(file_.values("before/buffer/queue_ptr")[0]);
     }
   }

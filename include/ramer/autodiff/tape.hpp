@@ -11,6 +11,7 @@
 #include <span>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "ramer/autodiff/arena.hpp"
 #include "ramer/autodiff/var.hpp"
@@ -24,8 +25,15 @@ struct Workspace {
   Arena<Memory> values;        ///< what ops produce
   Arena<HostMemory> closures;  ///< nodes and slots
   Pool<Memory> adjoints;       ///< and scratch
+  struct Mirror {
+    const void* host;
+    std::size_t bytes;
+    void* place;
+  };
+  std::vector<Mirror> mirrors;  ///< arrays of the host that this step has copied to where the backend computes
 
   void rewind() {
+    mirrors.clear();
     values.rewind();
     closures.rewind();
     adjoints.rewind();
@@ -39,6 +47,15 @@ enum class Input {
   Consumed  ///< the result, or in the reverse the adjoint, takes its place: the input must come from an op whose reverse does not look at its
             ///< value (layer norm's does, and so do activations), and have no other reader
 };
+
+namespace detail {
+template <class T>
+struct PutValue {
+  backend::Target<T> target;
+  T value;
+  RAMER_HD void operator()(Index i) const { target.put(i, value); }
+};
+}  // namespace detail
 
 template <class Backend_, class T>
 class Tape {
@@ -122,6 +139,18 @@ class Tape {
   U* keep(Index count) {
     return workspace_->values.template allocate<U>(count);
   }
+  /// The place of a copy of a host array, made once in a step; the array must stay as it is until then.
+  template <class U>
+  const U* mirror(const U* host, Index count) {
+    auto& mirrors = workspace_->mirrors;
+    const std::size_t size = static_cast<std::size_t>(count) * sizeof(U);
+    for (const auto& made : mirrors)
+      if (made.host == host && made.bytes == size) return static_cast<const U*>(made.place);
+    U* const place = keep<U>(count);
+    backend_->from_host(host, count, place);
+    mirrors.push_back({host, size, place});
+    return place;
+  }
   /// Host memory that lives as long as the step, value-initialised.
   template <class U>
   std::span<U> list(Index count) {
@@ -196,7 +225,7 @@ class Tape {
   void reverse(std::span<const Seed> seeds) {
     for (const Seed& seed : seeds) {
       if (seed.weight == T(0)) continue;
-      if (Target t = target(seed.scalar)) backend_->map(1, Put{t, seed.weight});
+      if (Target t = target(seed.scalar)) backend_->map(1, detail::PutValue<T>{t, seed.weight});
     }
     sweep();
   }
@@ -221,11 +250,6 @@ class Tape {
     void (*run)(Node*, Tape&) = nullptr;
     Slot<T>* output = nullptr;
     Node* previous = nullptr;
-  };
-  struct Put {
-    Target target;
-    T value;
-    RAMER_HD void operator()(Index i) const { target.put(i, value); }
   };
   template <int Rank>
   static Var<T, Rank> moved(const Var<T, Rank>& x, T* to) {

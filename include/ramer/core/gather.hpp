@@ -48,7 +48,12 @@ class GatherPlan {
     }
   }
   GatherView view() const {
-    return {static_cast<Index>(index.size()), sources_, index.data(), offsets_.data(), places_.data()};
+    return view([](const std::vector<std::int32_t>& array) { return array.data(); });
+  }
+  /// The same with its arrays elsewhere: `place(array)` says where.
+  template <class F>
+  GatherView view(const F& place) const {
+    return {static_cast<Index>(index.size()), sources_, place(index), place(offsets_), place(places_)};
   }
 
  private:

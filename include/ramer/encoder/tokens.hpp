@@ -99,9 +99,8 @@ struct TokenPlan : LabelRows {
 
 /// View of a GatherPlan where the backend computes.
 template <class E>
-GatherView device_view(const nn::Context<E>&, const GatherPlan& plan) {
-  static_assert(E::Memory::host, "backends with memory of their own mirror the plan");
-  return plan.view();
+GatherView device_view(const nn::Context<E>& ctx, const GatherPlan& plan) {
+  return ctx.device(plan);
 }
 
 }  // namespace ramer::encoder

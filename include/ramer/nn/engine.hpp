@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "ramer/autodiff/tape.hpp"
+#include "ramer/core/gather.hpp"
 #include "ramer/core/precision.hpp"
 #include "ramer/nn/parameter.hpp"
 
@@ -72,11 +73,18 @@ struct Context {
   void tap(std::string_view name, Index which, const Var<Rank>& x) {
     if (taps) taps->on(name, which, x.data(), x.size(), x.slot(), tape);
   }
-  /// Where the kernels find an array of the host. The same place for backends that compute in host memory.
+  /// Where the kernels find an array of the host: in the same place where the backend computes in host memory, else in a copy that
+  /// is made once in a step. The array must stay as it is until the step ends.
   template <class U>
   const U* device(const std::vector<U>& array) const {
-    static_assert(E::Memory::host, "backends with memory of their own mirror the plan");
-    return array.data();
+    if constexpr (E::Memory::host) {
+      return array.data();
+    } else {
+      return tape.mirror(array.data(), static_cast<Index>(array.size()));
+    }
+  }
+  GatherView device(const GatherPlan& plan) const {
+    return plan.view([this](const std::vector<std::int32_t>& array) { return device(array); });
   }
 };
 

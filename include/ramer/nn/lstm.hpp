@@ -87,10 +87,9 @@ struct Lstm {
     for (Index i = 0; i < layers; ++i) layer.emplace_back(i == 0 ? in : width, width);
   }
   Var<E, 2> operator()(Context<E>& ctx, Var<E, 2> x, const SequencePlan& plan) const {
-    static_assert(E::Memory::host, "backends with memory of their own mirror the plan");
-    x = autodiff::gather_rows(ctx.tape, x, plan.to_time.view());
+    x = autodiff::gather_rows(ctx.tape, x, ctx.device(plan.to_time));
     for (const LstmLayer<E>& one : layer) x = one(ctx, x, plan.steps());
-    return autodiff::gather_rows(ctx.tape, x, plan.to_rows.view());
+    return autodiff::gather_rows(ctx.tape, x, ctx.device(plan.to_rows));
   }
   template <class Self, class Visitor>
   static void parameters(Self& self, Visitor&& visit) {

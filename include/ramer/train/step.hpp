@@ -23,6 +23,16 @@ struct StepReport {
   void list() const&& = delete;  ///< a report that nobody keeps has no terms to point at
 };
 
+namespace detail {
+/// Scalars from where their terms left them to one place, so that the host reads them at once.
+template <class T>
+struct CollectTerms {
+  const T* from[24];
+  T* to;
+  RAMER_HD void operator()(Index i) const { to[i] = *from[i]; }
+};
+}  // namespace detail
+
 /// Runs training steps on a model. Holds what a step needs besides the model: workspace, gradients, optimizer.
 template <class ModelType>
 class Stepper {
@@ -47,7 +57,7 @@ class Stepper {
       typename E::Tape tape(model_.backend(), workspace_.memory, true);
       nn::Context<E> ctx{tape, &gradients_, true, seed_, step, phase + 1 == ModelType::phases ? taps : nullptr};
       const Outputs<E> out = model_.module().forward(ctx, batch, workspace_.plan, model_.state(), phase);
-      read(out, batch, step, report);
+      read(tape, out, batch, step, report);
       out.terms.reverse(tape);
       optimizer_.step(gradients_, total_steps, model_.backend(),
                       [&](const auto& p) { return ModelType::Module::in_phase(p.name, phase); });
@@ -66,12 +76,20 @@ class Stepper {
   Workspace<ModelType>& workspace() { return workspace_; }
 
  private:
-  void read(const Outputs<E>& out, const Batch& batch, std::uint64_t step, StepReport& report) {
+  void read(typename E::Tape& tape, const Outputs<E>& out, const Batch& batch, std::uint64_t step, StepReport& report) {
+    using Real = typename E::Real;
+    const auto terms = out.terms.list();
+    const auto count = static_cast<Index>(terms.size());
+    detail::CollectTerms<Real> collect{};
+    std::array<Real, 24> values{};
+    collect.to = tape.template keep<Real>(count);
+    for (std::size_t i = 0; i < terms.size(); ++i) collect.from[i] = terms[i].value.data();
+    tape.backend().map(count, collect);
+    tape.backend().to_host(collect.to, count, values.data());
     report.term_count = 0;
     report.total = 0;
-    for (const auto& term : out.terms.list()) {
-      typename E::Real value{};
-      model_.backend().to_host(term.value.data(), 1, &value);
+    for (const auto& term : terms) {
+      const Real value = values[report.term_count];
       report.terms[report.term_count++] = {term.name, static_cast<double>(value), term.weight};
       if (term.weight != 0) report.total += term.weight * static_cast<double>(value);
       if (!std::isfinite(static_cast<double>(value)) && term.adjoint != 0) {

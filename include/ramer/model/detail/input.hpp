@@ -15,12 +15,12 @@ struct ToReal {
   RAMER_HD void operator()(Index i) const { y[i] = static_cast<T>(x[i]); }
 };
 
-/// (R, D): the batch's own memory where it holds the model's numbers, else a copy. No adjoint flows into it.
+/// (R, D): the batch's own memory, or its mirror, where it holds the model's numbers, else a copy. No adjoint flows into it.
 template <class E>
 nn::Var<E, 2> input(nn::Context<E>& ctx, const std::vector<float>& features, Index width) {
   const Shape<2> shape{{width > 0 ? static_cast<Index>(features.size()) / width : 0, width}};
-  if constexpr (std::is_same_v<typename E::Real, float> && E::Memory::host) {
-    return {features.data(), shape};
+  if constexpr (std::is_same_v<typename E::Real, float>) {
+    return {ctx.device(features), shape};
   } else {
     auto [x, data] = ctx.tape.output_if(false, shape);
     ctx.backend().map(shape.size(), ToReal<typename E::Real>{ctx.device(features), data});
