@@ -1,0 +1,197 @@
+// The whole contract in kernels of blocks, for whatever can launch them.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+
+#include "ramer/backend/device/attention.hpp"
+#include "ramer/backend/device/contrastive.hpp"
+#include "ramer/backend/device/gemm.hpp"
+#include "ramer/backend/device/loops.hpp"
+#include "ramer/backend/device/norm.hpp"
+#include "ramer/backend/device/segment_pool.hpp"
+
+namespace ramer::backend::device {
+
+/// A backend out of a launcher, which has
+///   using Memory;
+///   launch(blocks, shared_bytes, kernel)        runs the kernel's blocks behind everything launched before
+///   lease(bytes)                                scratch memory for what its holder launches; `.data()`; another thread's kernels
+///                                               stay out until it goes
+///   copy(from, bytes, to), to_host(...), from_host(...)
+/// A copy of it launches into the same order of kernels.
+template <class Launcher>
+class Kernels {
+ public:
+  using Memory = typename Launcher::Memory;
+
+  explicit Kernels(Launcher launcher) : launcher_(std::move(launcher)) {}
+
+  template <class T>
+  void fill(T* x, Index n, T value) const {
+    map(n, Fill<T>{x, value});
+  }
+  template <class T>
+  void copy(const T* from, Index n, T* to) const {
+    launcher_.copy(from, bytes<T>(n), to);
+  }
+  template <class T>
+  void to_host(const T* from, Index n, T* to) const {
+    launcher_.to_host(from, bytes<T>(n), to);
+  }
+  template <class T>
+  void from_host(const T* from, Index n, T* to) const {
+    launcher_.from_host(from, bytes<T>(n), to);
+  }
+
+  template <class F>
+  void map(Index n, F f) const {
+    run(ceil_div(n, MapKernel<F>::kThreads), 0, MapKernel<F>{n, f});
+  }
+  template <class F>
+  void map_2d(Index rows, Index cols, F f) const {
+    run(rows > 0 && cols > 0 ? ceil_div(rows * cols, Map2dKernel<F>::kThreads) : 0, 0, Map2dKernel<F>{rows, cols, f});
+  }
+  template <class F, class T>
+  void sum(Index n, F f, T scale, Target<T> out) const {
+    using First = SumKernel<F, T>;
+    using Second = SumKernel<ReadPartial, T>;
+    constexpr std::size_t shared = First::kThreads / kLanes * sizeof(double);
+    const Index blocks = std::max<Index>(1, ceil_div(n, First::kElements));
+    if (blocks == 1) return run(1, shared, First{n, First::kElements, f, static_cast<double>(scale), nullptr, out});
+    const auto lease = launcher_.lease(bytes<double>(blocks));
+    double* const partial = static_cast<double*>(lease.data());
+    run(blocks, shared, First{n, First::kElements, f, 1, partial, {}});
+    run(1, shared, Second{blocks, blocks, ReadPartial{partial}, static_cast<double>(scale), nullptr, out});
+  }
+  template <class F, class Put>
+  void reduce_rows(Index rows, Index cols, F f, Put put) const {
+    using A = std::decay_t<decltype(f(Index{}, Index{}))>;
+    if (cols <= ShortRowsKernel<F, Put, A>::kLongest) {
+      run(ceil_div(rows, ShortRowsKernel<F, Put, A>::kThreads), 0, ShortRowsKernel<F, Put, A>{rows, cols, f, put});
+    } else {
+      run(ceil_div(rows, RowsKernel<F, Put, A>::kRows), 0, RowsKernel<F, Put, A>{rows, cols, f, put});
+    }
+  }
+  template <class F, class T>
+  void reduce_columns(Index rows, Index cols, F f, Target<T> out) const {
+    columns<T>(rows, cols, f, PutTarget<T>{out});
+  }
+
+  template <class T>
+  void gemm(const Gemm<T>& g) const {
+    const GemmKernel<T> kernel{g};
+    run(kernel.blocks(1), kernel.shared_bytes(), kernel);
+  }
+  template <class T>
+  void gemm_batched(Gemm<T> g, Index batch, Index stride_a, Index stride_b, Index stride_c) const {
+    if (stride_c == 0) {  // one result: the products follow one another
+      for (Index i = 0; i < batch; ++i, g.a += stride_a, g.b += stride_b) gemm(g);
+      return;
+    }
+    const GemmKernel<T> kernel{g, stride_a, stride_b, stride_c};
+    run(kernel.blocks(batch), kernel.shared_bytes(), kernel);
+  }
+
+  template <class T>
+  void layer_norm(const LayerNorm<T>& p) const {
+    const Index blocks = ceil_div(p.rows, kNormRows);
+    const Dropping<T> dropout(p.dropout);
+    if (p.cols <= 8 * kLanes) return run(blocks, 0, NormKernel<T, 8>{p, dropout});
+    if (p.cols <= 32 * kLanes) return run(blocks, 0, NormKernel<T, 32>{p, dropout});
+    run(blocks, 0, NormKernel<T, 0>{p, dropout});
+  }
+  template <class T>
+  void layer_norm_reverse(const LayerNormReverse<T>& p) const {
+    if (p.dgain || p.dbias) columns<NormSums<T>>(p.rows, p.cols, NormTerms<T>{p}, PutNormSums<T>{p.dgain, p.dbias});
+    if (p.dresidual || p.dx) run(ceil_div(p.rows, kNormRows), 0, NormReverseKernel<T>{p, Dropping<T>(p.dropout)});
+  }
+
+  template <class T>
+  void attention(const Attention<T>& p) const {
+    run(attention_blocks(p, p.longest_queries()), AttentionShared<T>::bytes(), AttentionKernel<T>{p, Dropping<T>(p.dropout)});
+  }
+  template <class T>
+  void attention_reverse(const AttentionReverse<T>& r) const {
+    Attention<T> p = r.forward;
+    const Index queries = p.crosses() ? p.query_rows : p.rows, statistics = queries * p.heads;
+    const Dropping<T> dropout(p.dropout);
+    const auto lease = launcher_.lease(bytes<T>(3 * statistics));
+    T* const scratch = static_cast<T*>(lease.data());
+    const AttentionStatistics<T> found{scratch, scratch + statistics, scratch + 2 * statistics};
+    p.out = r.out;
+    const std::size_t shared = AttentionShared<T>::bytes();
+    run(attention_blocks(p, p.longest_queries()), shared, AttentionKernel<T>{p, dropout, found});
+    // One buffer may take all three: dq is complete before dk and dv are begun.
+    run(attention_blocks(p, p.longest_queries()), shared, AttentionQueryKernel<T>{r, dropout, found});
+    if (r.dk || r.dv) run(attention_blocks(p, p.longest), shared, AttentionKeyKernel<T>{r, dropout, found});
+  }
+
+  template <class T>
+  void segment_pool(const SegmentPool<T>& p) const {
+    run(p.segments, 0, SegmentPoolKernel<T>{p});
+  }
+  template <class T>
+  void segment_pool_reverse(const SegmentPoolReverse<T>& q) const {
+    const auto lease = launcher_.lease(bytes<T>(q.dscore ? q.forward.rows * q.forward.columns : 0));
+    run(q.forward.segments, 0, SegmentPoolReverseKernel<T>{q, static_cast<T*>(lease.data())});
+  }
+
+  template <class T>
+  void contrastive(const Contrastive<T>& p) const {
+    const Index total = p.rows + p.queue_rows, anchors = p.anchors();
+    const ContrastiveCut cut(p.rows, anchors, total, anchors);
+    const Index chunks = ceil_div(total, ClassSumKernel<T>::kThreads), class_columns = p.classes * (p.width + 1);
+    {
+      const auto lease = launcher_.lease(bytes<T>(chunks * class_columns + 2 * cut.ranges * anchors));
+      T *const sums = static_cast<T*>(lease.data()), *const top = sums + chunks * class_columns, *const all = top + cut.ranges * anchors;
+      run(chunks, ClassSumKernel<T>::shared_bytes(), ClassSumKernel<T>{p, sums});
+      map(class_columns, AddChunks<T, PutClassSum<T>>{sums, chunks, class_columns, PutClassSum<T>{p}});
+      run(cut.anchor_tiles * cut.ranges, DenominatorKernel<T>::shared_bytes(), DenominatorKernel<T>{p, cut, top, all});
+      run(ceil_div(anchors, AnchorKernel<T>::kAnchors), 0, AnchorKernel<T>{p, cut, top, all});
+    }
+    sum(anchors, ReadAnchorLoss<T>{p.anchor_loss}, T(1) / static_cast<T>(std::max<Index>(anchors, 1)), Target<T>{p.loss, false});
+  }
+  template <class T>
+  void contrastive_reverse(const ContrastiveReverse<T>& q) const {
+    const Contrastive<T>& p = q.forward;
+    const ContrastiveCut cut(p.rows, p.anchors(), p.rows + p.queue_rows, p.rows);
+    const auto lease = launcher_.lease(bytes<T>(cut.ranges * p.rows * p.width));
+    T* const partial = static_cast<T*>(lease.data());
+    const ContrastiveReverseKernel<T> kernel{p, cut, partial};
+    run(kernel.blocks(), kernel.shared_bytes(), kernel);
+    map(p.rows * p.width, AddRanges<T>{q, cut, partial});
+  }
+
+ protected:
+  const Launcher& launcher() const { return launcher_; }
+
+ private:
+  template <class T>
+  static std::size_t bytes(Index n) {
+    return static_cast<std::size_t>(n) * sizeof(T);
+  }
+  template <class K>
+  void run(Index blocks, std::size_t shared_bytes, const K& kernel) const {
+    static_assert(K::kThreads % kLanes == 0);
+    if (blocks > 0) launcher_.launch(blocks, shared_bytes, kernel);
+  }
+  /// put(c, sum over r of f(r, c)) in numbers of type V.
+  template <class V, class F, class Put>
+  void columns(Index rows, Index cols, const F& f, const Put& put) const {
+    using Kernel = ColumnsKernel<F, V, Put>;
+    if (cols <= 0) return;
+    const Index chunk = Kernel::rows_of_chunk(rows), chunks = std::max<Index>(1, ceil_div(rows, chunk));
+    const Index column_blocks = ceil_div(cols, Kernel::kColumns);
+    if (chunks == 1) return run(column_blocks, Kernel::shared_bytes(), Kernel{rows, cols, chunk, f, nullptr, put});
+    const auto lease = launcher_.lease(bytes<V>(chunks * cols));
+    V* const partial = static_cast<V*>(lease.data());
+    run(column_blocks * chunks, Kernel::shared_bytes(), Kernel{rows, cols, chunk, f, partial, put});
+    map(cols, AddChunks<V, Put>{partial, chunks, cols, put});
+  }
+
+  Launcher launcher_;
+};
+
+}  // namespace ramer::backend::device
