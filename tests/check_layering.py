@@ -147,6 +147,8 @@ class House:
                     found = re.search(named, line)
                     if found:
                         self.say(name, number, f"names {found.group().strip()} ({library}): {self.home(library)}")
+            if re.match(r"backend/cpu(/|\.hpp)", name) and re.match(r"\s*namespace ramer::backend\b(?!::inline RAMER_INSTRUCTION_SET\b)", line):
+                self.say(name, number, "the CPU backend stands in namespace ramer::backend::inline RAMER_INSTRUCTION_SET, so that flags may be mixed")
 
     @staticmethod
     def home(library):

@@ -125,6 +125,11 @@ class Layering(unittest.TestCase):
                 line = next(i for i, part in enumerate(text.split("\n"), 1) if not part.startswith(("#if", "#else")))
                 self.expect("backend/b.hpp", text, line, "an .hpp never needs nvcc")
 
+    def test_the_cpu_backend_is_named_by_its_instruction_set(self):
+        self.expect("backend/cpu/b.hpp", "namespace ramer::backend::cpu {\n}\n", 1, "RAMER_INSTRUCTION_SET")
+        clean = {**CLEAN, "backend/cpu/b.hpp": "namespace ramer::backend::inline RAMER_INSTRUCTION_SET::cpu {\n}\n"}
+        self.assertEqual(self.run_on(clean), (0, []))
+
     def test_length(self):
         self.expect("core/b.hpp", "// x\n" * 501, 501, "501 lines")
         self.assertEqual(self.run_on({**CLEAN, "core/b.hpp": "// x\n" * 500}), (0, []))

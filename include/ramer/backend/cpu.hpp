@@ -11,8 +11,9 @@
 #include "ramer/backend/cpu/norm.hpp"
 #include "ramer/backend/cpu/segment_pool.hpp"
 #include "ramer/backend/cpu/workers.hpp"
+#include "ramer/backend/instruction_set.hpp"
 
-namespace ramer::backend {
+namespace ramer::backend::inline RAMER_INSTRUCTION_SET {
 
 /// Kernels of the contract on host memory. Copies share their threads and scratch memory. One object may be used from
 /// several host threads at once; each running kernel then has its own scratch. Scratch grows to what the largest kernel
@@ -112,4 +113,4 @@ class Cpu {
 
 static_assert(Backend<Cpu>);
 
-}  // namespace ramer::backend
+}  // namespace ramer::backend::inline RAMER_INSTRUCTION_SET

@@ -5,8 +5,9 @@
 
 #include "ramer/backend/cpu/dropout.hpp"
 #include "ramer/backend/cpu/gemm.hpp"
+#include "ramer/backend/instruction_set.hpp"
 
-namespace ramer::backend::cpu {
+namespace ramer::backend::inline RAMER_INSTRUCTION_SET::cpu {
 
 inline constexpr Index kQueryRows = 60;  ///< five tiles of 12 rows
 
@@ -313,4 +314,4 @@ void attention_reverse(Workers& workers, const AttentionReverse<T>& r) {
   });
 }
 
-}  // namespace ramer::backend::cpu
+}  // namespace ramer::backend::inline RAMER_INSTRUCTION_SET::cpu

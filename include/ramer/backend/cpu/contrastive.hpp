@@ -4,8 +4,9 @@
 #pragma once
 
 #include "ramer/backend/cpu/contrastive_tiles.hpp"
+#include "ramer/backend/instruction_set.hpp"
 
-namespace ramer::backend::cpu {
+namespace ramer::backend::inline RAMER_INSTRUCTION_SET::cpu {
 
 /// log_denominator and loss of one anchor from the largest of its similarities and sum_{a != i} exp(s_ia - largest).
 template <class T>
@@ -215,4 +216,4 @@ void contrastive_reverse(Workers& workers, const ContrastiveReverse<T>& q) {
   });
 }
 
-}  // namespace ramer::backend::cpu
+}  // namespace ramer::backend::inline RAMER_INSTRUCTION_SET::cpu

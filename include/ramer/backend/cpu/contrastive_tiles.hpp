@@ -3,8 +3,9 @@
 #pragma once
 
 #include "ramer/backend/cpu/gemm.hpp"
+#include "ramer/backend/instruction_set.hpp"
 
-namespace ramer::backend::cpu {
+namespace ramer::backend::inline RAMER_INSTRUCTION_SET::cpu {
 
 inline constexpr Index kAnchorRows =
     96;  ///< a tile of (96, 256) floats and the vectors beside it fit the second-level cache
@@ -104,4 +105,4 @@ void similarity_tile(const Contrastive<T>& p, const T* anchor, Index rows, const
   multiply_packed(g, packed, 0, rows, key, key + count, static_cast<T*>(nullptr), key);
 }
 
-}  // namespace ramer::backend::cpu
+}  // namespace ramer::backend::inline RAMER_INSTRUCTION_SET::cpu

@@ -6,8 +6,9 @@
 #endif
 
 #include "ramer/backend/cpu/math.hpp"
+#include "ramer/backend/instruction_set.hpp"
 
-namespace ramer::backend::cpu {
+namespace ramer::backend::inline RAMER_INSTRUCTION_SET::cpu {
 
 inline constexpr Index kDropoutQuads = 32;  ///< Philox calls side by side, 128 columns: with fewer, g++ unrolls and does not vectorize
 
@@ -98,4 +99,4 @@ void dropout_factors(const DropoutPlan& plan, std::uint64_t row, std::uint32_t f
   }
 }
 
-}  // namespace ramer::backend::cpu
+}  // namespace ramer::backend::inline RAMER_INSTRUCTION_SET::cpu

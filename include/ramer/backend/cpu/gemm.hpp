@@ -10,8 +10,9 @@
 
 #include "ramer/backend/cpu/lanes.hpp"
 #include "ramer/backend/cpu/loops.hpp"
+#include "ramer/backend/instruction_set.hpp"
 
-namespace ramer::backend::cpu {
+namespace ramer::backend::inline RAMER_INSTRUCTION_SET::cpu {
 
 template <class T>
 struct Tile {
@@ -380,4 +381,4 @@ void gemm_batched(Workers& workers, const Gemm<T>& g, Index batch, Index stride_
   workers.run(batch, [&](Index i, int slot) { gemm_serial(item(i), static_cast<T*>(scratch.slot(slot))); });
 }
 
-}  // namespace ramer::backend::cpu
+}  // namespace ramer::backend::inline RAMER_INSTRUCTION_SET::cpu

@@ -5,7 +5,9 @@
 #include <cstring>
 #include <utility>
 
-namespace ramer::backend::cpu {
+#include "ramer/backend/instruction_set.hpp"
+
+namespace ramer::backend::inline RAMER_INSTRUCTION_SET::cpu {
 
 /// W numbers in one register. W is a power of two and no more than a register holds.
 template <class T, int W>
@@ -69,4 +71,4 @@ struct Lanes {
   }
 };
 
-}  // namespace ramer::backend::cpu
+}  // namespace ramer::backend::inline RAMER_INSTRUCTION_SET::cpu

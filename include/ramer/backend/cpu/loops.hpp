@@ -3,8 +3,9 @@
 
 #include "ramer/backend/cpu/math.hpp"
 #include "ramer/backend/cpu/workers.hpp"
+#include "ramer/backend/instruction_set.hpp"
 
-namespace ramer::backend::cpu {
+namespace ramer::backend::inline RAMER_INSTRUCTION_SET::cpu {
 
 inline constexpr Index kMapBlock = 16384;  ///< elements; several microseconds of work
 
@@ -97,4 +98,4 @@ void reduce_columns(Workers& workers, Index rows, Index cols, const F& f, Target
   put_all(out, cols, [partial](Index c) { return partial[c]; });
 }
 
-}  // namespace ramer::backend::cpu
+}  // namespace ramer::backend::inline RAMER_INSTRUCTION_SET::cpu

@@ -7,6 +7,7 @@
 
 #include "ramer/backend/contract.hpp"
 #include "ramer/backend/fast_math.hpp"
+#include "ramer/backend/instruction_set.hpp"
 
 // The iterations of the next loop do not depend on one another (the contract says so of every functor). clang finds out at
 // run time, and its own pragma warns about each loop that it leaves alone.
@@ -16,7 +17,7 @@
 #define RAMER_CPU_INDEPENDENT
 #endif
 
-namespace ramer::backend::cpu {
+namespace ramer::backend::inline RAMER_INSTRUCTION_SET::cpu {
 
 /// Independent partial sums of a row: enough of them to fill vectors and hide latencies, added in a fixed order.
 inline constexpr Index kLanes = 32;
@@ -99,4 +100,4 @@ inline void put_all(Target<T> target, Index n, const F& value) {
   }
 }
 
-}  // namespace ramer::backend::cpu
+}  // namespace ramer::backend::inline RAMER_INSTRUCTION_SET::cpu

@@ -3,8 +3,9 @@
 
 #include "ramer/backend/cpu/dropout.hpp"
 #include "ramer/backend/cpu/loops.hpp"
+#include "ramer/backend/instruction_set.hpp"
 
-namespace ramer::backend::cpu {
+namespace ramer::backend::inline RAMER_INSTRUCTION_SET::cpu {
 
 template <class T>
 void layer_norm(Workers& workers, const LayerNorm<T>& p) {
@@ -132,4 +133,4 @@ void layer_norm_reverse(Workers& workers, const LayerNormReverse<T>& p) {
   if (p.dbias) put_all(p.dbias, n, [partial, n](Index c) { return partial[n + c]; });
 }
 
-}  // namespace ramer::backend::cpu
+}  // namespace ramer::backend::inline RAMER_INSTRUCTION_SET::cpu

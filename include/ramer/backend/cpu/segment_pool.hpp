@@ -2,8 +2,9 @@
 #pragma once
 
 #include "ramer/backend/cpu/loops.hpp"
+#include "ramer/backend/instruction_set.hpp"
 
-namespace ramer::backend::cpu {
+namespace ramer::backend::inline RAMER_INSTRUCTION_SET::cpu {
 
 template <class T>
 bool pools_uniformly(const SegmentPool<T>& p, Index s) {
@@ -97,4 +98,4 @@ void segment_pool_reverse(Workers& workers, const SegmentPoolReverse<T>& q) {
   });
 }
 
-}  // namespace ramer::backend::cpu
+}  // namespace ramer::backend::inline RAMER_INSTRUCTION_SET::cpu

@@ -13,6 +13,7 @@
 
 #include <oneapi/tbb/task_arena.h>
 
+#include "ramer/backend/instruction_set.hpp"
 #include "ramer/core/types.hpp"
 
 #if defined(__SANITIZE_THREAD__)
@@ -26,7 +27,7 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
-namespace ramer::backend::cpu {
+namespace ramer::backend::inline RAMER_INSTRUCTION_SET::cpu {
 
 namespace detail {
 // TBB orders memory between who enqueues a task and who runs it. A race detector that does not see into the TBB library is told so here; in
@@ -166,4 +167,4 @@ class Team {
   std::uint64_t number_ = 0;
 };
 
-}  // namespace ramer::backend::cpu
+}  // namespace ramer::backend::inline RAMER_INSTRUCTION_SET::cpu

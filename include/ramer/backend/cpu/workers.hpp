@@ -13,9 +13,10 @@
 #include <oneapi/tbb/global_control.h>
 
 #include "ramer/backend/cpu/team.hpp"
+#include "ramer/backend/instruction_set.hpp"
 #include "ramer/core/tensor.hpp"
 
-namespace ramer::backend::cpu {
+namespace ramer::backend::inline RAMER_INSTRUCTION_SET::cpu {
 
 /// Memory that only grows.
 class Buffer {
@@ -157,4 +158,4 @@ class Workers {
   std::size_t sets_ = 0, most_shared_ = 0, most_slot_ = 0;
 };
 
-}  // namespace ramer::backend::cpu
+}  // namespace ramer::backend::inline RAMER_INSTRUCTION_SET::cpu
