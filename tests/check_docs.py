@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Documents quote programs from the source: a fenced block that follows a link to an example must be that file, to the letter.
+"""Documents quote programs from the source: a fenced block that follows a link to a source must be that file, or the named part of
+it (between two lines `//! [name]`), to the letter.
 
 Prints what differs and returns 1; relative links that lead nowhere are reported too.
 """
@@ -15,11 +16,20 @@ for page in [root / "README.md", root / "CHANGELOG.md", *sorted((root / "docs").
     for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
         if not (page.parent / link).exists():
             problems.append(f"{page.relative_to(root)}: link to {link} leads nowhere")
-    for link, block in re.findall(r"\(this is \[[^]]*\]\(([^)]+)\)\):\n\n```cpp\n(.*?)```", text, re.S):
+    for link, part, block in re.findall(r"\(this is \[[^]]*\]\(([^)]+)\)(?:, part (\w+))?\):\n\n```\w+\n(.*?)```", text, re.S):
         quotes += 1
-        if (page.parent / link).exists() and (page.parent / link).read_text(encoding="utf-8").rstrip() != block.rstrip():
-            problems.append(f"{page.relative_to(root)}: the quotation of {link} has drifted from the file")
+        if not (page.parent / link).exists():
+            continue
+        source = (page.parent / link).read_text(encoding="utf-8")
+        if part:
+            found = re.search(rf"^//! \[{part}\]\n(.*?)^//! \[{part}\]$", source, re.S | re.M)
+            if not found:
+                problems.append(f"{page.relative_to(root)}: {link} has no part {part}")
+                continue
+            source = found.group(1)
+        if source.strip("\n") != block.strip("\n"):
+            problems.append(f"{page.relative_to(root)}: the quotation of {link}{' ' + part if part else ''} has drifted from the file")
 if quotes == 0:
     problems.append("no quoted example found: the pattern that finds them no longer fits")
-print("\n".join(problems) or f"check_docs: {quotes} quoted example, all links lead somewhere")
+print("\n".join(problems) or f"check_docs: {quotes} quotations, all links lead somewhere")
 sys.exit(1 if problems else 0)
