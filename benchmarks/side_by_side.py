@@ -33,7 +33,7 @@ WHATS = {
     "carat-step": (["--recipe", "carat", "--batch", "64", "--mode", "train", *LAYERS], 5, 3),
     "carat-eval": (["--recipe", "carat", "--batch", "64", "--mode", "eval", *LAYERS], 20, 3),
     "carat-latency": (["--recipe", "carat", "--batch", "1", "--mode", "eval", *LAYERS], 200, 20),
-    "contrast": ([], 5, 2),
+    "contrast": (["--recipe", "carat"], 5, 2),  # whose queue rows are anchors
     "ramer-step": (["--recipe", "ramer-released", "--batch", "64", "--mode", "train", *LAYERS], 5, 3),
     "ramer-eval": (["--recipe", "ramer-released", "--batch", "64", "--mode", "eval", *LAYERS], 20, 3),
     "ramer-latency": (["--recipe", "ramer-released", "--batch", "1", "--mode", "eval", *LAYERS], 200, 20),
