@@ -87,7 +87,8 @@ class Trainer {
   Index batches() const { return batches_; }
   /// Whether `folder` holds a run that `resume` can go on with.
   static bool can_resume(const std::filesystem::path& folder) {
-    return std::filesystem::exists(detail::RunFolder(folder).state());
+    std::error_code none;  // a folder that may not be looked into holds none
+    return std::filesystem::exists(detail::RunFolder(folder).state(), none);
   }
 
   /// Trains from the model's present parameters and state. An earlier run in `folder` is replaced. Without a folder nothing
