@@ -79,6 +79,25 @@ TEST_CASE("a data set survives a file, and the same data set gives the same byte
   CHECK(same(s.group, t.group));
 }
 
+TEST_CASE("a data set stays what it was while its file is replaced or removed") {
+  const Folder folder;
+  const auto file = folder.path / "a.safetensors";
+  write_dataset(file, make_dataset(small_arrays()));
+  const Dataset open = read_dataset(file);
+  const auto features = [](const Dataset& d) {
+    const auto& x = d.modalities()[0].features;
+    return std::vector<float>(x.data(), x.data() + x.size());
+  };
+  const std::vector<float> before = features(open);
+  auto arrays = small_arrays();
+  for (float& x : arrays.modalities[0].features) x = -x;
+  write_dataset(file, make_dataset(std::move(arrays)));
+  CHECK(features(open) == before);
+  CHECK(features(read_dataset(file))[0] == -before[0]);
+  std::filesystem::remove(file);
+  CHECK(features(open) == before);
+}
+
 TEST_CASE("optional tensors may be missing") {
   const Folder folder;
   DatasetArrays a;
