@@ -47,6 +47,14 @@ LIBRARIES = (
     ),
 )
 
+# The library is a guest in somebody's program. Only app/, which is the program, may do these things.
+HOST = (
+    ("prints", r"\bstd::(cout|cerr|clog)\b|(?<![\w:.>])(std::)?(f?printf|puts|fputs|putchar)\s*\("),
+    ("ends the process", r"(?<![\w:.>])(std::|::)?(_?exit|_Exit|quick_exit|abort|terminate)\s*\("),
+    ("handles signals", r"(?<![\w:.>])(std::|::)?(signal|sigaction)\s*\("),
+    ("sets something for the whole process", r"\bomp_set_num_threads\b|\bglobal_control\b(?!\s*::)|\bsetNbThreads\b|(?<![\w:.>])(std::|::)?(setenv|putenv|setlocale)\s*\("),
+)
+
 # ramer.hpp gives neither of these to whoever includes it.
 KEPT_OUT_OF_UMBRELLA = ("io/json.hpp", "data/xtensor_adapter.hpp", "app/")
 
@@ -147,6 +155,10 @@ class House:
                     found = re.search(named, line)
                     if found:
                         self.say(name, number, f"names {found.group().strip()} ({library}): {self.home(library)}")
+            for deed, named in HOST:
+                found = None if include or layer == "app" else re.search(named, line)
+                if found:
+                    self.say(name, number, f"{deed} ({found.group().strip()}): the library is a guest, only app/ may")
             if re.match(r"backend/cpu(/|\.hpp)", name) and re.match(r"\s*namespace ramer::backend\b(?!::inline RAMER_INSTRUCTION_SET\b)", line):
                 self.say(name, number, "the CPU backend stands in namespace ramer::backend::inline RAMER_INSTRUCTION_SET, so that flags may be mixed")
 

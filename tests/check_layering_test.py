@@ -130,6 +130,17 @@ class Layering(unittest.TestCase):
         clean = {**CLEAN, "backend/cpu/b.hpp": "namespace ramer::backend::inline RAMER_INSTRUCTION_SET::cpu {\n}\n"}
         self.assertEqual(self.run_on(clean), (0, []))
 
+    def test_a_guest_leaves_the_house_alone(self):
+        for text, word in [
+            ("void f() { std::cout << 1; }\n", "prints"), ("void f() { printf(\"x\"); }\n", "prints"),
+            ("void f() { std::exit(1); }\n", "ends the process"), ("void f() { ::abort(); }\n", "ends the process"),
+            ("void f() { ::signal(2, g); }\n", "handles signals"), ("void f() { omp_set_num_threads(2); }\n", "whole process"),
+        ]:
+            with self.subTest(text=text):
+                self.expect("train/b.hpp", text, 1, word, "guest")
+                self.assertEqual(self.run_on({**CLEAN, "app/b.hpp": text}), (0, []))
+        self.assertEqual(self.run_on({**CLEAN, "core/b.hpp": "int f(char* t) { return std::snprintf(t, 1, t); }\n"}), (0, []))
+
     def test_length(self):
         self.expect("core/b.hpp", "// x\n" * 501, 501, "501 lines")
         self.assertEqual(self.run_on({**CLEAN, "core/b.hpp": "// x\n" * 500}), (0, []))
