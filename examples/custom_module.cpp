@@ -7,6 +7,7 @@
 
 using namespace ramer;
 
+//! [Op]
 // --- An op: y = a * b + (1 - a) * c, elementwise ---
 
 /// Named structs, so that one definition serves every backend.
@@ -44,7 +45,9 @@ autodiff::Var<T, R> mix(Tp& tape, autodiff::Var<T, R> a, autodiff::Var<T, R> b, 
   });
   return y;
 }
+//! [Op]
 
+//! [Module]
 // --- A module: a highway layer, gate * new + (1 - gate) * x ---
 
 template <class E>
@@ -66,7 +69,9 @@ struct Highway {
     visit("dropout", self.dropout);
   }
 };
+//! [Module]
 
+//! [Check]
 int main() {
   const Index rows = 4, width = 3;
   Highway<nn::CheckEngine> layer(width);  // plain loops in double
@@ -79,3 +84,4 @@ int main() {
   }
   std::cout << "the gradients of the input and of every parameter agree with central differences\n";
 }
+//! [Check]

@@ -49,6 +49,7 @@ data::Dataset made_up() {
   return data::XtensorDataset("made up").modality("text", text).modality("audio", audio, heard).labels({"joy", "anger"}, labels).build();
 }
 
+//! [Arrays]
 data::Dataset from_files(const std::vector<std::string>& files) {
   const auto labels = xt::load_npy<std::int64_t>(files[4]);
   std::vector<std::string> names;
@@ -59,6 +60,7 @@ data::Dataset from_files(const std::vector<std::string>& files) {
       .labels(names, labels)
       .build();
 }
+//! [Arrays]
 
 }  // namespace
 

@@ -13,7 +13,8 @@ problems = []
 quotes = 0
 for page in [root / "README.md", root / "CHANGELOG.md", *sorted((root / "docs").rglob("*.md"))]:
     text = page.read_text(encoding="utf-8")
-    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.S | re.M)
+    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", prose):
         if not (page.parent / link).exists():
             problems.append(f"{page.relative_to(root)}: link to {link} leads nowhere")
     for link, part, block in re.findall(r"\(this is \[[^]]*\]\(([^)]+)\)(?:, part (\w+))?\):\n\n```\w+\n(.*?)```", text, re.S):
