@@ -32,6 +32,7 @@ struct Tile {
 inline constexpr Index kDepth = 256;           ///< block of k: a panel of A stays in the first-level cache
 inline constexpr Index kPackedColumns = 1024;  ///< of op(B) packed at a time
 inline constexpr Index kPackedDepth = 4096;    ///< of op(B) packed at a time: a multiple of kDepth
+inline constexpr Index kSliceBlock = 120;      ///< block of k where a long one is cut: two of both operands stay in the second-level cache
 inline constexpr Index kTaskRows = 48, kTaskColumns = 256;
 inline constexpr Index kSerialWork = 64 * 64 * 64;  ///< m n k below which threads do not pay
 
@@ -223,11 +224,15 @@ constexpr Index left_size(bool transposed, Index m, Index k) {
   return transposed ? m * std::min(k, kDepth) : 0;
 }
 
+struct Nothing {
+  void operator()() const {}
+};
+
 /// Rows [row, row + rows) and columns [col, col_end) of g's C, from a packed op(B) (g.k, g.n); col is a multiple of
-/// Tile::cols. `left` has left_size(rows). Column `c_col` of the product is column 0 of the memory behind C.
-template <class T>
+/// Tile::cols. `left` has left_size(rows). Column `c_col` of the product is column 0 of the memory behind C. `before_tile` is called for each.
+template <class T, class F = Nothing>
 void multiply_packed(const Gemm<T>& g, const T* packed, Index row, Index rows, Index col, Index col_end, T* left,
-                     Index c_col = 0) {
+                     Index c_col = 0, F&& before_tile = {}) {
   const bool trans_a = g.trans_a == Transpose::Yes;
   T* const c = g.c.data + row * g.ldc;
   if (g.k == 0 && !g.c.accumulate)
@@ -249,6 +254,7 @@ void multiply_packed(const Gemm<T>& g, const T* packed, Index row, Index rows, I
       const T* const a = trans_a ? left + i * depth : g.a + (row + i) * g.lda + l;
       const Index a_row = trans_a ? 1 : g.lda, a_step = trans_a ? kHeight : 1;
       for (Index j = col; j < col_end; j += Tile<T>::cols) {
+        before_tile();
         // Tall operands come from far away; a tile takes long enough to fetch what the next ones need.
         if (!trans_a && i + kHeight < rows && j - col < depth) prefetch_tile<T, kHeight>(a + kHeight * g.lda + (j - col), g.lda);
         if (accumulate && j + Tile<T>::cols < col_end) prefetch_tile<T, kHeight>(c + i * g.ldc + j - c_col + Tile<T>::cols, g.ldc);
@@ -314,20 +320,50 @@ void gemm_columns(Workers& workers, const Gemm<T>& g) {
   workers.run(ceil_div(g.n, kColumns), [&](Index i, int slot) { gemm_serial(part(i), static_cast<T*>(scratch.slot(slot))); });
 }
 
-/// A small C with a long k (the gradient of a weight): slices of k give partial products, added from the first to the last.
+/// Asks for all lines of `rows` rows of two matrices, some at each call.
+template <class T>
+struct FetchAhead {
+  const T* x[2];
+  Index stride[2], width[2], rows, lines;  ///< lines of either a call
+  Index row = 0, column = 0;
+
+  void operator()() {
+    constexpr Index kLine = static_cast<Index>(64 / sizeof(T));
+    for (Index i = 0; i < lines && row < rows; ++i) {
+      for (int m = 0; m < 2; ++m)
+        if (column < width[m]) prefetch(x[m] + row * stride[m] + column);
+      column += kLine;
+      if (column >= std::max(width[0], width[1])) column = 0, ++row;
+    }
+  }
+};
+
+/// A small C with a long k (the gradient of a weight): slices of k give partial products, added from the first to the last. While a block of
+/// a slice is multiplied, the next one comes closer.
 template <class T>
 void gemm_sliced(Workers& workers, const Gemm<T>& g, Index slices) {
   const Index depth = ceil_div(g.k, slices), size = g.m * g.n;
   Gemm<T> part = g;
   part.ldc = g.n, part.epilogue = {};
-  part.k = depth;
+  part.k = std::min(depth, kSliceBlock);
   const auto scratch = workers.lease(static_cast<std::size_t>(slices * size) * sizeof(T),
                                      static_cast<std::size_t>(serial_size(part)) * sizeof(T));
+  const bool plain = g.trans_a == Transpose::Yes && g.trans_b == Transpose::No;  // both are read by rows
+  const Index tiles = ceil_div(g.m, Tile<T>::rows) * ceil_div(g.n, Tile<T>::cols);
+  const Index lines = ceil_div(kSliceBlock * ceil_div(std::max(g.m, g.n) * static_cast<Index>(sizeof(T)), 64), tiles);
   T* partial = static_cast<T*>(scratch.shared());
   workers.run(slices, [&](Index s, int slot) {
-    Gemm<T> slice = gemm_part(part, 0, g.m, 0, g.n, s * depth, std::min(depth, g.k - s * depth));
-    slice.c = {partial + s * size, false};
-    gemm_serial(slice, static_cast<T*>(scratch.slot(slot)));
+    const Index begin = s * depth, end = std::min(g.k, begin + depth);
+    T* const packed = static_cast<T*>(scratch.slot(slot));
+    for (Index l = begin; l < end; l += kSliceBlock) {
+      const Index next = std::min(l + kSliceBlock, end);
+      Gemm<T> block = gemm_part(part, 0, g.m, 0, g.n, l, next - l);
+      block.c = {partial + s * size, l > begin};
+      pack_b(g.trans_b == Transpose::Yes, block.b, g.ldb, block.k, g.n, packed);
+      const Gemm<T> ahead = gemm_part(part, 0, g.m, 0, g.n, next, 0);
+      FetchAhead<T> fetch{{ahead.a, ahead.b}, {g.lda, g.ldb}, {g.m, g.n}, plain ? std::min(kSliceBlock, end - next) : 0, lines};
+      multiply_packed(block, packed, 0, g.m, 0, g.n, packed + packed_size<T>(block.k, g.n), 0, fetch);
+    }
   });
   const Index block_rows = std::max<Index>(1, kMapBlock / g.n);
   workers.run(ceil_div(g.m, block_rows), [&](Index block, int) {
