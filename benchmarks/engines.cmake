@@ -4,7 +4,7 @@ target_include_directories(ramer_bench_engines PRIVATE ${CMAKE_CURRENT_SOURCE_DI
 target_link_libraries(ramer_bench_engines PRIVATE ramer_program CLI11::CLI11)
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   # g++ 12's own AVX-512 intrinsics, inlined into Eigen's product, start from an undefined register on purpose.
-  target_compile_options(ramer_bench_engines PRIVATE -Wno-maybe-uninitialized)
+  target_compile_options(ramer_bench_engines PRIVATE -Wno-maybe-uninitialized -Wno-uninitialized)
 endif()
 set(found "Eigen (1 thread)")
 set(missing "")
