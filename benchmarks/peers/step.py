@@ -36,6 +36,8 @@ def arguments():
     parser.add_argument("--contrast", choices=tuple(contrast.VARIANTS), default="stored")
     parser.add_argument("--style", choices=("published", "fused"), default="published", help="layer norm, GELU and attention: of primitive operations, or PyTorch's own")
     parser.add_argument("--compile", action="store_true", help="torch.compile of the encoders, and of the stored contrastive loss (torch 2)")
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda (torch 2)")
+    parser.add_argument("--matmul", choices=("highest", "high", "medium"), default="highest", help="products of floats on a GPU: of 24 bits, tf32, bf16")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=5)
@@ -60,10 +62,13 @@ def random_batch(o):
 
 def timed(run, o):
     """Seconds of each of the runs after the warm-up."""
+    wait = torch.cuda.synchronize if o.device == "cuda" else lambda: None
     seconds = []
     for i in range(o.warmup + o.steps):
+        wait()
         begin = time.perf_counter()
         run(i)
+        wait()
         if i >= o.warmup:
             seconds.append(time.perf_counter() - begin)
     return seconds
@@ -118,6 +123,9 @@ def peak_rss_bytes():
 def main():
     o = arguments()
     torch.set_num_threads(o.threads)
+    if o.device != "cpu":
+        torch.set_float32_matmul_precision(o.matmul)
+        torch.set_default_device(o.device)
     torch.manual_seed(o.seed)
     library_bytes = peak_rss_bytes()
     seconds = timed((step_of if o.what == "step" else contrast_of)(o), o)
@@ -127,6 +135,8 @@ def main():
         "version": f"torch {torch.__version__}", "capability": capability(), "preload": os.path.basename(os.environ.get("LD_PRELOAD", "")),
         "settings": {k: v for k, v in vars(o).items() if k != "json"},
     }  # fmt: skip
+    if o.device == "cuda":
+        result["device"], result["device_bytes"] = torch.cuda.get_device_name(), torch.cuda.max_memory_allocated()
     text = json.dumps(result, indent=1)
     if not o.json:
         print(text)

@@ -18,6 +18,7 @@
 #include "ramer/data/split.hpp"
 #include "ramer/data/synthetic.hpp"
 #include "ramer/backend/cpu.hpp"
+#include "ramer/backend/cuda.hpp"
 #include "ramer/backend/reference.hpp"
 #include "ramer/autodiff/gradcheck.hpp"
 #include "ramer/model/ablations.hpp"

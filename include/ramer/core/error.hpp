@@ -31,6 +31,10 @@ class IoError : public Error {
 class NumericError : public Error {
   using Error::Error;
 };
+/// A GPU that is absent, has too little memory, or failed.
+class DeviceError : public Error {
+  using Error::Error;
+};
 
 /// Throws `E` with the parts of its message joined.
 template <class E = Error, class... Parts>

@@ -248,7 +248,9 @@ struct ContrastiveReverseKernel {
           shared.slices);
     }
     block.own([&](int t) {
+      RAMER_UNROLL
       for (int i = 0; i < kMicro; ++i) {
+        RAMER_UNROLL
         for (int j = 0; j < kMicro; ++j) {
           const Index r = row + micro_row(t) + i, d = column + micro_column(t) + j;
           if (r < cut.rows && d < p.width) partial[(range * cut.rows + r) * p.width + d] = sum(t)[kMicro * i + j];

@@ -103,7 +103,9 @@ struct GemmKernel {
         [&](int j, Index l) { return column + j >= g.n ? T(0) : tb ? g.b[(column + j) * g.ldb + l] : g.b[l * g.ldb + column + j]; }, tb,
         reinterpret_cast<T*>(shared));
     block.own([&](int t) {
+      RAMER_UNROLL
       for (int i = 0; i < kMicro; ++i) {
+        RAMER_UNROLL
         for (int j = 0; j < kMicro; ++j) {
           const Index r = row + micro_row(t) + i, c = column + micro_column(t) + j;
           if (r < g.m && c < g.n) finish_product(g, r, c, g.alpha * sum(t)[kMicro * i + j]);

@@ -23,27 +23,27 @@ struct NormKernel {
     typename Block::template Own<T, 1> origin(block), mean(block), variance(block);
     const Index n = p.cols;
     const T scale = T(1) / static_cast<T>(n);
-    // f(number, its column) for the numbers of a thread.
+    // f(number, its column, column mod 4) for the numbers of a thread.
     const auto walk = [&](int t, const auto& f) {
       const Index r = id * kNormRows + t / kLanes;
       if (r >= p.rows) return;
       if constexpr (N > 0) {
         RAMER_UNROLL
         for (int v = 0; v < N; ++v)
-          if (norm_column(t, v) < n) f(registers(t)[v], norm_column(t, v));
+          if (norm_column(t, v) < n) f(registers(t)[v], norm_column(t, v), v % 4);
       } else {
         for (Index v = 0; norm_column(t, v - v % 4) < n; ++v)
-          if (norm_column(t, v) < n) f(p.y[r * n + norm_column(t, v)], norm_column(t, v));
+          if (norm_column(t, v) < n) f(p.y[r * n + norm_column(t, v)], norm_column(t, v), static_cast<int>(v % 4));
       }
     };
     block.own([&](int t) {
       const Index r = id * kNormRows + t / kLanes;
       *origin(t) = T(0);
       T factor[4]{};
-      walk(t, [&](T& value, Index c) {
-        if (c % 4 == 0) dropout.factors(p.dropout.key(r), static_cast<std::uint32_t>(c / 4), factor);
+      walk(t, [&](T& value, Index c, int part) {
+        if (part == 0) dropout.factors(p.dropout.key(r), static_cast<std::uint32_t>(c / 4), factor);
         value = p.x[r * n + c];
-        if (p.dropout.active()) value *= factor[c % 4];
+        if (p.dropout.active()) value *= factor[part];
         if (p.residual) value += p.residual[r * n + c];
         if (c == 0) *origin(t) = value;
       });
@@ -52,14 +52,14 @@ struct NormKernel {
     block.first_of_lanes(origin);
     block.own([&](int t) {
       T total = 0;
-      walk(t, [&](T& value, Index) { total += value -= *origin(t); });
+      walk(t, [&](T& value, Index, int) { total += value -= *origin(t); });
       *mean(t) = total;
     });
     block.sum_lanes(mean);
     block.own([&](int t) {
       *mean(t) *= scale;
       T total = 0;
-      walk(t, [&](T& value, Index) { total += (value - *mean(t)) * (value - *mean(t)); });
+      walk(t, [&](T& value, Index, int) { total += (value - *mean(t)) * (value - *mean(t)); });
       *variance(t) = total;
     });
     block.sum_lanes(variance);
@@ -68,7 +68,7 @@ struct NormKernel {
       if (r >= p.rows) return;
       const T inverse_sd = T(1) / std::sqrt(*variance(t) * scale + p.eps);
       if (p.inverse_sd && t % kLanes == 0) p.inverse_sd[r] = inverse_sd;
-      walk(t, [&](T& value, Index c) {
+      walk(t, [&](T& value, Index c, int) {
         const T x_hat = (value - *mean(t)) * inverse_sd;
         if (p.normalized) p.normalized[r * n + c] = x_hat;
         p.y[r * n + c] = p.gain[c] * x_hat + p.bias[c];
@@ -114,13 +114,16 @@ struct NormReverseKernel {
       if (r >= p.rows) return;
       const T mean_g = scale * mean(t)[0], mean_gn = scale * mean(t)[1], inverse_sd = p.inverse_sd[r];
       T factor[4]{};
-      for (Index v = 0; norm_column(t, v - v % 4) < n; ++v) {
-        const Index c = norm_column(t, v);
-        if (c >= n) continue;
-        if (c % 4 == 0) dropout.factors(p.dropout.key(r), static_cast<std::uint32_t>(c / 4), factor);
-        const T dh = inverse_sd * (p.dy[r * n + c] * p.gain[c] - mean_g - normalized(p, r, c) * mean_gn);
-        if (p.dresidual) p.dresidual.put(r * n + c, dh);
-        if (p.dx) p.dx.put(r * n + c, p.dropout.active() ? dh * factor[c % 4] : dh);
+      for (Index v = 0; norm_column(t, v) < n; v += 4) {
+        dropout.factors(p.dropout.key(r), static_cast<std::uint32_t>(norm_column(t, v) / 4), factor);
+        RAMER_UNROLL
+        for (int part = 0; part < 4; ++part) {
+          const Index c = norm_column(t, v + part);
+          if (c >= n) continue;
+          const T dh = inverse_sd * (p.dy[r * n + c] * p.gain[c] - mean_g - normalized(p, r, c) * mean_gn);
+          if (p.dresidual) p.dresidual.put(r * n + c, dh);
+          if (p.dx) p.dx.put(r * n + c, p.dropout.active() ? dh * factor[part] : dh);
+        }
       }
     });
   }

@@ -1,0 +1,89 @@
+// Times a training step or a prediction on a GPU, on random data at the sizes of CMU-MOSEI.
+//   ramer_bench_cuda [recipe=carat|ramer-released] [mode=train|eval] [math=fp32|tf32|bf16] [batch=64] [steps=20] [warmup=5] [json=FILE]
+#include <cuda_runtime.h>
+
+#include <cstdio>
+#include <map>
+#include <string>
+
+#include "measure.hpp"
+#include "ramer/backend/cuda.cuh"
+#include "ramer/model/recipes.hpp"
+#include "ramer/train/step.hpp"
+#include "step/sizes.hpp"
+
+namespace {
+
+using namespace ramer;
+using namespace ramer::bench;
+using backend::Cuda;
+using Options = std::map<std::string, std::string>;
+
+std::int64_t device_bytes_in_use() {
+  std::size_t free = 0, total = 0;
+  backend::cuda::check(cudaMemGetInfo(&free, &total), "asking for free memory");
+  return static_cast<std::int64_t>(total - free);
+}
+
+template <class Recipe>
+Json timed(const Options& o, const Cuda& gpu) {
+  using M = Model<Recipe, Cuda>;
+  Sizes sizes;
+  sizes.batch = std::stoll(o.at("batch"));
+  typename M::Config config;
+  config.encoder.hidden = sizes.hidden, config.encoder.heads = sizes.heads, config.encoder.inner = sizes.inner, config.encoder.layers = sizes.layers;
+  config.reconstruction.latent = sizes.latent, config.contrast.queue = sizes.queue;
+  const std::int64_t before = device_bytes_in_use();
+  M model(schema_of(sizes), config, gpu, 1);
+  train::Stepper<M> stepper(model, train::OptimizerConfig{}, 1);
+  const Batch batches[] = {random_batch(sizes, 0), random_batch(sizes, 1)};
+  Workspace<M> workspace;
+  std::vector<float> scores;
+  std::uint64_t step = 0;
+  const auto work = [&] {
+    if (o.at("mode") == "train") {
+      stepper.run(batches[step % 2], step, 1000);  // ends by reading the gradient's norm
+    } else {
+      model.predict(batches[step % 2], workspace, scores);
+    }
+    gpu.wait();
+    ++step;
+  };
+  Json result = measured(seconds_of(std::stoi(o.at("warmup")), std::stoi(o.at("steps")), work), 1, std::stoi(o.at("warmup")));
+  result["device_bytes"] = device_bytes_in_use() - before;  // nothing is given back before the end: the peak
+  return result;
+}
+
+int run(int argc, char** argv) {
+  Options o{{"recipe", "carat"}, {"mode", "train"}, {"math", "fp32"}, {"batch", "64"}, {"steps", "20"}, {"warmup", "5"}, {"json", ""}};
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    const std::size_t at = argument.find('=');
+    require<ConfigError>(at != std::string::npos && o.contains(argument.substr(0, at)), "unknown argument ", argument, "; known are recipe=, mode=, ",
+                         "math=, batch=, steps=, warmup= and json=");
+    o[argument.substr(0, at)] = argument.substr(at + 1);
+  }
+  const std::map<std::string, Cuda::Math> maths{{"fp32", Cuda::Math::Fp32}, {"tf32", Cuda::Math::Tf32}, {"bf16", Cuda::Math::Bf16}};
+  require<ConfigError>(maths.contains(o["math"]), "math=", o["math"], " is none of fp32, tf32 and bf16");
+  require<ConfigError>(o["recipe"] == "carat" || o["recipe"] == "ramer-released", "recipe=", o["recipe"], " is none of carat and ramer-released");
+  const Cuda gpu(0, maths.at(o["math"]));
+  cudaDeviceProp device{};
+  backend::cuda::check(cudaGetDeviceProperties(&device, 0), "asking for the device");
+  Json result = o["recipe"] == "carat" ? timed<recipe::Carat>(o, gpu) : timed<recipe::RamerReleased>(o, gpu);
+  for (const auto& [key, value] : o) result["options"][key] = value;
+  result["device"] = device.name;
+  std::printf("%s, %zu MiB on the device: ", device.name, static_cast<std::size_t>(result["device_bytes"].get<std::int64_t>()) >> 20);
+  report(o["recipe"] + ", " + o["mode"] + ", " + o["math"] + ", batch " + o["batch"], result, o["json"]);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "ramer_bench_cuda: %s\n", error.what());
+    return 1;
+  }
+}
