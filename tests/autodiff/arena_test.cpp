@@ -13,6 +13,7 @@ namespace {
 
 /// Counts what is asked of the system and gives it back.
 struct CountingMemory {
+  static constexpr bool host = true;
   static inline int allocations = 0, live = 0;
   static void* allocate(std::size_t bytes) {
     ++allocations;

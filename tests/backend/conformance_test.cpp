@@ -46,9 +46,11 @@ TEST_CASE_TEMPLATE("attention's adjoints may take the places of its inputs", S, 
     auto b = S::make();
     for (const bool uniform : {false, true}) {
       std::mt19937_64 rng(5);
-      const std::vector<std::int32_t> offsets{0, 70, 70, 75};
-      const std::vector<std::uint8_t> flags(3, uniform ? 1 : 0);
-      const Index width = 20, heads = 3, ld = heads * width, n = 75 * ld;
+      std::vector<std::int32_t> offsets{0, 70, 70, 75};  // and more groups than are cut by heads
+      for (std::int32_t row = 77; row <= 175; row += 2) offsets.push_back(row);
+      const auto groups = static_cast<Index>(offsets.size()) - 1;
+      const std::vector<std::uint8_t> flags(offsets.size(), uniform ? 1 : 0);
+      const Index width = 20, heads = 3, ld = heads * width, n = 175 * ld;
       const auto numbers = [&] {
         std::vector<T> x(static_cast<std::size_t>(n));
         for (T& value : x) value = std::uniform_real_distribution<T>(-2, 2)(rng);
@@ -57,7 +59,7 @@ TEST_CASE_TEMPLATE("attention's adjoints may take the places of its inputs", S, 
       auto q = numbers(), k = numbers(), v = numbers(), dout = numbers();
       std::vector<T> dq(q.size()), dk(q.size()), dv(q.size());
       backend::Attention<T> f;
-      f.groups = 3, f.rows = 75, f.heads = heads, f.width = width, f.longest = 70, f.offsets = offsets.data(), f.uniform = flags.data();
+      f.groups = groups, f.rows = 175, f.heads = heads, f.width = width, f.longest = 70, f.offsets = offsets.data(), f.uniform = flags.data();
       f.scale = T(0.3), f.q = q.data(), f.k = k.data(), f.v = v.data(), f.ld = ld, f.ld_out = ld, f.dropout = {RandomStream(1, 2), 0.2, nullptr};
       b.attention_reverse(backend::AttentionReverse<T>{f, dout.data(), {dq.data()}, {dk.data()}, {dv.data()}, nullptr});
       b.attention_reverse(backend::AttentionReverse<T>{f, dout.data(), {q.data()}, {k.data()}, {v.data()}, nullptr});

@@ -28,7 +28,8 @@ struct TransformerConfig {
           "layers of the personality encoder; 0: as many as the first modality has", between(0, 1000));
     field("dropout", self.dropout, "dropout rate inside the encoders", from_to_below(0, 1));
     field("recompute", self.recompute,
-          "training keeps one array of (tokens, inner) a layer less and computes it again: the same numbers in less memory and more time");
+          "training keeps one array of (tokens, inner) less for each layer of these encoders and computes it again: the same numbers in less memory and "
+          "more time");
   }
   void check(const std::string& key) const {
     require<ConfigError>(hidden % heads == 0, key, ".heads: expected a divisor of hidden = ", hidden, ", found ", heads);

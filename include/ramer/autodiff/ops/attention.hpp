@@ -77,7 +77,8 @@ Var<T, 2> projected_attention(Tp& tape, Var<T, 2> q, Var<T, 2> k, Var<T, 2> v, c
     if (auto db = t.target(b)) detail::affine_bias_gradient(t.backend(), rows, outputs, dy, db);
     detail::affine_input_gradient(t.backend(), rows, outputs, width, dy, w.data(), width, {da, false});
     if constexpr (Tp::Memory::host) {
-      if (input == Input::Consumed) t.replace_by_adjoint(q), t.replace_by_adjoint(k), t.replace_by_adjoint(v);
+      const bool apart = q.data() != k.data() && k.data() != v.data() && v.data() != q.data();
+      if (input == Input::Consumed && apart) t.replace_by_adjoint(q), t.replace_by_adjoint(k), t.replace_by_adjoint(v);
     }
     const auto dq = t.target(q), dk = t.target(k), dv = t.target(v);
     t.backend().attention_reverse(backend::AttentionReverse<T>{p, da, dq, dk, dv, a});

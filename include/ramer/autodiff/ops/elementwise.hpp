@@ -32,13 +32,13 @@ template <backend::Activation Act, class T>
 struct ActivationForward {
   const T* x;
   T* y;
-  RAMER_HD void operator()(Index i) const { y[i] = backend::fast_activate<Act>(x[i]); }
+  RAMER_HD RAMER_IN_LOOPS void operator()(Index i) const { y[i] = backend::fast_activate<Act>(x[i]); }
 };
 template <backend::Activation Act, class T>
 struct ActivationReverse {  // dx += dy * act'(x); x is read only where the kind needs it
   const T *dy, *x, *y;
   backend::Target<T> dx;
-  RAMER_HD void operator()(Index i) const {
+  RAMER_HD RAMER_IN_LOOPS void operator()(Index i) const {
     const T u = backend::needs_preactivation(Act) ? x[i] : T(0);
     dx.put(i, dy[i] * backend::fast_activation_slope<Act>(u, y[i]));
   }
@@ -50,7 +50,7 @@ struct DropoutForward {  // kBlock columns at a time: their draws are made side 
   Index cols;
   backend::DropoutPlan plan;
   backend::Target<T> y;
-  RAMER_HD void operator()(Index r, Index block) const {
+  RAMER_HD RAMER_IN_LOOPS void operator()(Index r, Index block) const {
     const Index first = block * kBlock, n = cols - first < kBlock ? cols - first : kBlock;
     T factor[kBlock];
     backend::fast_dropout<kBlock / 4>(plan, plan.key(r), static_cast<std::uint32_t>(first / 4), factor);

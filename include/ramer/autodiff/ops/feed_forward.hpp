@@ -12,7 +12,7 @@ template <class T>
 struct GeluBoth {
   const T* u;
   T *da, *value;
-  RAMER_HD void operator()(Index i) const {
+  RAMER_HD RAMER_IN_LOOPS void operator()(Index i) const {
     const T x = u[i];
     const backend::Normal<T> normal = backend::fast_normal(x);
     value[i] = x * normal.cdf;

@@ -14,7 +14,7 @@ struct BiasActivation {  // u = y + b, y = act(u)
   const T* b;
   T *pre, *y;
   Index cols;
-  RAMER_HD void operator()(Index r, Index c) const {
+  RAMER_HD RAMER_IN_LOOPS void operator()(Index r, Index c) const {
     const T u = y[r * cols + c] + (b ? b[c] : T(0));
     if (pre) pre[r * cols + c] = u;
     y[r * cols + c] = backend::fast_activate<Act>(u);

@@ -27,7 +27,7 @@ struct LstmStep {  // c = f c' + i g, h = o tanh(c)
   const T* c_before;  // of the step before; null at the first
   Index width;
   T *gates, *c, *h;
-  RAMER_HD void operator()(Index r, Index k) const {
+  RAMER_HD RAMER_IN_LOOPS void operator()(Index r, Index k) const {
     using backend::Activation;
     const Index at = r * width + k;
     T* u = gates + r * 4 * width + k;
@@ -50,7 +50,7 @@ struct LstmStepReverse {
   const T *dy, *c, *c_before, *h_before;  // c_before, h_before: null at the first step
   Index width, carried;                   // rows [0, carried) went on: dh and dc hold what came back
   T *gates, *dh, *dc, *h_shifted;         // h_shifted: h_before beside this step's rows
-  RAMER_HD void operator()(Index r, Index k) const {
+  RAMER_HD RAMER_IN_LOOPS void operator()(Index r, Index k) const {
     const Index at = r * width + k;
     T* u = gates + r * 4 * width + k;
     const T i = u[0], f = u[width], g = u[2 * width], o = u[3 * width];

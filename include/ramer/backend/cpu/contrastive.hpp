@@ -113,11 +113,12 @@ void contrastive(Workers& workers, const Contrastive<T>& p) {
   T square{}, smallest_square = std::numeric_limits<T>::infinity();
   for (Index i = 0; i < n; ++i) {
     const T own = dot(p.row(i), p.row(i), p.width);
-    square = std::max(square, own), smallest_square = std::min(smallest_square, own);
+    square = std::max(square, own);
+    if (i < anchors) smallest_square = std::min(smallest_square, own);
     if (p.id(i) >= 0) p.class_count[p.id(i)] += T(1);
   }
   // |s| <= reach by Cauchy and Schwarz, so that exp(s - reach) >= e^-56: far from what fast_exp gives for entries that are masked, e^-80.
-  // Where rows are equally long up to rounding, so is what the law calls max_i, which matters to its 1e-12 alone.
+  // Where anchors are the longest rows and equally long up to rounding, reach is what the law calls max_i, which matters to its 1e-12 alone.
   const T reach = square / p.temperature;
   if (reach <= T(28) && square - smallest_square <= T(16) * std::numeric_limits<T>::epsilon() * square) {
     symmetric_denominators(workers, p, s, scratch, reach);

@@ -1,5 +1,5 @@
-// Dense products. Every element of C is the sum over blocks of kDepth of fused multiply-adds in ascending k, whatever the
-// tile that computes it, so that cutting C into blocks cannot change its bits.
+// Dense products. Every element of C is the sum over blocks of k (kDepth, or kSliceBlock of a slice) of fused multiply-adds in ascending k,
+// whatever the tile that computes it, so that cutting C into blocks cannot change its bits.
 //
 // op(B) is packed into panels of two vectors' width; A is read where it lies, or packed when it is transposed. A tile of
 // `rows` by two vectors of C stays in registers over a block of k. 2 m n k FLOP; A, B and C are read once from memory and
