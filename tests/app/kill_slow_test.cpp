@@ -1,13 +1,11 @@
 // A comparison that is killed at random moments goes on to the tables of an undisturbed one.
 #include <doctest/doctest.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <chrono>
 
 #include "app/support.hpp"
 #include "app/timeless.hpp"
+#include "child.hpp"
 #include "ramer/core/random.hpp"
 
 template ramer::app::Kind ramer::app::make_kind<ramer::test::Raising>();
@@ -22,31 +20,6 @@ std::vector<std::string> comparison(const std::string& data, const std::string& 
   return {"compare", "--data",       data, "--out",   out,  "--recipes", "raising,linear", "--folds",   "3", "--seeds",
           "2",       "--epochs",     "3",  "--batch", "16", "--set",     "model.c=0.1",    "--threads", "1", "--resamples",
           "100",     "--keep-models"};
-}
-
-/// Runs it in a child process that the kernel kills after so many nanoseconds. Whether it was killed.
-bool killed_after(std::int64_t nanoseconds, const std::vector<std::string>& arguments) {
-  const pid_t child = ::fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    sigevent event{};
-    event.sigev_notify = SIGEV_SIGNAL;
-    event.sigev_signo = SIGKILL;
-    timer_t timer{};
-    itimerspec when{};
-    when.it_value.tv_sec = static_cast<time_t>(nanoseconds / 1'000'000'000);
-    when.it_value.tv_nsec = static_cast<long>(nanoseconds % 1'000'000'000);
-    if (::timer_create(CLOCK_MONOTONIC, &event, &timer) != 0 || ::timer_settime(timer, 0, &when, nullptr) != 0) ::_exit(3);
-    ::_exit(call(arguments).code);
-  }
-  int status = 0;
-  REQUIRE(::waitpid(child, &status, 0) == child);
-  if (WIFSIGNALED(status)) {
-    CHECK(WTERMSIG(status) == SIGKILL);
-    return true;
-  }
-  CHECK(WEXITSTATUS(status) == 0);
-  return false;
 }
 
 }  // namespace
@@ -66,7 +39,7 @@ TEST_CASE("compare, killed at random moments") {
     const std::string out = folder / ("out" + std::to_string(round));
     for (std::uint64_t death = 0; death <= round % 3; ++death) {
       const auto delay = 1 + static_cast<std::int64_t>(stream.below(round * 8 + death, static_cast<std::uint64_t>(took)));
-      if (!killed_after(delay, comparison(data, out))) break;
+      if (!test::killed_after(delay, [&] { return call(comparison(data, out)).code; })) break;
       ++kills;
     }
     const test::Call rest = call(comparison(data, out));

@@ -68,7 +68,7 @@ struct AddedPersonality {
     nn::Var<E, 2> operator()(nn::Context<E>& ctx, nn::Var<E, 2> h, nn::Var<E, 2> personality, const encoder::TokenPlan& tokens,
                              const encoder::AuxiliaryPlan&, Index) const {
       if (personality.valid()) h = autodiff::add(ctx.tape, h, map(ctx, personality));           // (R, H)
-      return autodiff::gather_rows(ctx.tape, h, encoder::device_view(ctx, tokens.target));      // (R_t, H)
+      return autodiff::gather_rows(ctx.tape, h, ctx.device(tokens.target));      // (R_t, H)
     }
     template <class Self, class Visitor>
     static void parameters(Self& self, Visitor&& visit) {

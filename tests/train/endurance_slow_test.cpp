@@ -5,8 +5,6 @@
 #include <malloc.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,10 +15,14 @@
 #include <cstdlib>
 #include <functional>
 
+#include "child.hpp"
 #include "train/support.hpp"
 
 using namespace ramer;
 using namespace ramer::testing;
+using test::in_child;
+using test::killed;
+using test::killed_after;
 
 namespace {
 
@@ -73,50 +75,7 @@ void train_or_resume(const std::filesystem::path& folder, const data::Dataset& d
   resume ? trainer.resume(folder) : trainer.run(folder);
 }
 
-/// Runs `f` in a process of its own, which ends with what it returns, or with 2 after an exception. The status of waitpid.
-int in_child(const std::function<int()>& f) {
-  const pid_t child = ::fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    int code = 2;
-    try {
-      code = f();
-    } catch (const std::exception& error) {
-      std::fprintf(stderr, "%s\n", error.what());
-    }
-    ::_exit(code);
-  }
-  int status = 0;
-  REQUIRE(::waitpid(child, &status, 0) == child);
-  return status;
-}
-/// Whether it was killed; otherwise it must have ended well.
-bool killed(int status) {
-  if (WIFSIGNALED(status)) {
-    CHECK(WTERMSIG(status) == SIGKILL);
-    return true;
-  }
-  CHECK(WEXITSTATUS(status) == 0);
-  return false;
-}
-
-/// The same in a child process that the kernel kills with SIGKILL after so many nanoseconds. Whether it was killed.
-bool killed_after(std::int64_t nanoseconds, const std::filesystem::path& folder, const data::Dataset& data) {
-  return killed(in_child([&] {
-    sigevent event{};
-    event.sigev_notify = SIGEV_SIGNAL;
-    event.sigev_signo = SIGKILL;
-    timer_t timer{};
-    itimerspec when{};
-    when.it_value.tv_sec = static_cast<time_t>(nanoseconds / 1'000'000'000);
-    when.it_value.tv_nsec = static_cast<long>(nanoseconds % 1'000'000'000);
-    if (::timer_create(CLOCK_MONOTONIC, &event, &timer) != 0 || ::timer_settime(timer, 0, &when, nullptr) != 0) return 3;
-    train_or_resume(folder, data);
-    return 0;
-  }));
-}
-
-/// The same for one that dies at a call that changes files.
+/// In a process that dies at a call that changes files. Whether it did.
 bool killed_at(long call, const std::filesystem::path& folder, const data::Dataset& data) {
   return killed(in_child([&] {
     disk.trouble = Disk::Trouble::Death;
@@ -204,7 +163,11 @@ TEST_CASE("Killed at random moments") {
     // Up to three deaths in one run, each somewhere in its first part.
     for (std::uint64_t death = 0; death <= round % 3; ++death) {
       const auto delay = 1 + static_cast<std::int64_t>(stream.below(round * 8 + death, static_cast<std::uint64_t>(whole.nanoseconds)));
-      if (!killed_after(delay, folder, whole.data)) break;
+      const auto work = [&] {
+        train_or_resume(folder, whole.data);
+        return 0;
+      };
+      if (!killed_after(delay, work)) break;
       ++kills;
       if (std::filesystem::exists(folder.path())) with_state += check_files(folder);
     }

@@ -59,7 +59,7 @@ struct PersonalityTimeConcat {
         const nn::Var<E, 2> both[] = {h, personality};
         h = autodiff::concat_rows(ctx.tape, std::span<const nn::Var<E, 2>>(both));                               // (2R, H)
       }
-      return autodiff::gather_rows(ctx.tape, h, device_view(ctx, rows.target));
+      return autodiff::gather_rows(ctx.tape, h, ctx.device(rows.target));
     }
     template <class Self, class Visitor>
     static void parameters(Self&, Visitor&&) {}

@@ -95,9 +95,9 @@ struct CrossTransformer {
   nn::Var<E, 2> operator()(nn::Context<E>& ctx, nn::Var<E, 2> first, nn::Var<E, 2> second, const JoinPlan& plan, Index which) const {
     const nn::Var<E, 2> parts[] = {first, second};
     nn::Var<E, 2> h = autodiff::gather_rows(ctx.tape, autodiff::concat_rows(ctx.tape, std::span<const nn::Var<E, 2>>(parts)),
-                                            device_view(ctx, plan.from));
-    h = autodiff::add_embedding(ctx.tape, h, ctx.template use<2>(position), device_view(ctx, plan.position));
-    h = autodiff::add_embedding(ctx.tape, h, ctx.template use<2>(part), device_view(ctx, plan.part));
+                                            ctx.device(plan.from));
+    h = autodiff::add_embedding(ctx.tape, h, ctx.template use<2>(position), ctx.device(plan.position));
+    h = autodiff::add_embedding(ctx.tape, h, ctx.template use<2>(part), ctx.device(plan.part));
     h = layers(ctx, h, plan.token_rows(ctx), "cross_layer", which);
     ctx.tap("cross", which, h);
     return h;

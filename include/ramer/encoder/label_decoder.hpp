@@ -65,7 +65,7 @@ struct LabelDecoder {
     to_memory.groups.key_row_key = to_memory.row_key;
     to_memory.row_key = own.row_key;
 
-    nn::Var<E, 2> h = autodiff::gather_rows(ctx.tape, ctx.template use<2>(embedding), device_view(ctx, plan.label));
+    nn::Var<E, 2> h = autodiff::gather_rows(ctx.tape, ctx.template use<2>(embedding), ctx.device(plan.label));
     h = autodiff::dropout(ctx.tape, norm(ctx, h), ctx.dropout(dropout, own.row_key));
     for (std::size_t i = 0; i < layer.size(); ++i) h = layer[i](ctx, h, memory, own, to_memory);
     ctx.tap("label_decoder", -1, h);

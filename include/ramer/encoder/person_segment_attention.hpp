@@ -116,13 +116,13 @@ struct PersonSegmentAttention {
         j = autodiff::concat_columns(ctx.tape, std::span<const nn::Var<E, 2>>(both));                          // (R, 2H)
       }
       const Real scale = Real(1) / std::sqrt(static_cast<Real>(j.extent(1)));
-      const nn::Var<E, 2> across = autodiff::gather_rows(ctx.tape, j, device_view(ctx, plan.by_segment));
+      const nn::Var<E, 2> across = autodiff::gather_rows(ctx.tape, j, ctx.device(plan.by_segment));
       nn::Var<E, 2> a = autodiff::attention(ctx.tape, across, across, across, inter(ctx, plan), 1, scale);
-      j = autodiff::add(ctx.tape, j, autodiff::gather_rows(ctx.tape, a, device_view(ctx, plan.by_person)));
+      j = autodiff::add(ctx.tape, j, autodiff::gather_rows(ctx.tape, a, ctx.device(plan.by_person)));
       ctx.tap("aux_inter", which, j);
       j = autodiff::add(ctx.tape, j, autodiff::attention(ctx.tape, j, j, j, intra(ctx, plan), 1, scale));
       ctx.tap("aux_intra", which, j);
-      j = autodiff::gather_rows(ctx.tape, j, device_view(ctx, tokens.target));                                 // (R_t, 2H)
+      j = autodiff::gather_rows(ctx.tape, j, ctx.device(tokens.target));                                 // (R_t, 2H)
       if (factor != Real(1)) j = autodiff::scale(ctx.tape, j, factor);
       if (!reduce.empty()) j = reduce[0](ctx, j);                                                              // (R_t, H)
       ctx.tap("aux_reduced_target", which, j);

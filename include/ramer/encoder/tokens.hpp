@@ -97,12 +97,6 @@ struct TokenPlan : LabelRows {
   }
 };
 
-/// View of a GatherPlan where the backend computes.
-template <class E>
-GatherView device_view(const nn::Context<E>& ctx, const GatherPlan& plan) {
-  return ctx.device(plan);
-}
-
 }  // namespace ramer::encoder
 
 namespace ramer {

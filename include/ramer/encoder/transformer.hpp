@@ -110,9 +110,9 @@ struct Transformer {
       ctx.tap("encoder_in", which, x);
       nn::Var<E, 2> h = input(ctx, x);                                                                         // (R, H)
       constexpr auto consumed = autodiff::Input::Consumed;
-      h = autodiff::add_embedding(ctx.tape, h, ctx.template use<2>(position), device_view(ctx, plan.position), consumed);
+      h = autodiff::add_embedding(ctx.tape, h, ctx.template use<2>(position), ctx.device(plan.position), consumed);
       if (!target_time.extents.empty()) {
-        h = autodiff::add_embedding(ctx.tape, h, ctx.template use<2>(target_time), device_view(ctx, plan.at_target_time), consumed);
+        h = autodiff::add_embedding(ctx.tape, h, ctx.template use<2>(target_time), ctx.device(plan.at_target_time), consumed);
       }
       h = layers(ctx, h, plan.token_rows(ctx), "layer", which);
       ctx.tap("encoder_out", which, h);

@@ -35,7 +35,9 @@ struct Weights {
   }
 };
 
-/// The terms of one forward pass, in the order in which they were added. At most 24.
+inline constexpr std::size_t kMostTerms = 24;  ///< of one forward pass
+
+/// The terms of one forward pass, in the order in which they were added.
 template <class E>
 class Terms {
  public:
@@ -56,13 +58,13 @@ class Terms {
 
   /// Runs the reverse sweep. A term of weight 0 sends no adjoint.
   void reverse(typename E::Tape& tape) const {
-    std::array<typename E::Tape::Seed, 24> seeds;
+    std::array<typename E::Tape::Seed, kMostTerms> seeds;
     for (std::size_t i = 0; i < count_; ++i) seeds[i] = {terms_[i].value, static_cast<typename E::Real>(terms_[i].adjoint)};
     tape.reverse(std::span<const typename E::Tape::Seed>(seeds.data(), count_));
   }
 
  private:
-  std::array<Term, 24> terms_{};
+  std::array<Term, kMostTerms> terms_{};
   std::size_t count_ = 0;
 };
 

@@ -14,7 +14,7 @@ struct StepReport {
     std::string_view name;  ///< a literal
     double value = 0, weight = 0;
   };
-  std::array<Term, 24> terms{};
+  std::array<Term, loss::kMostTerms> terms{};
   std::size_t term_count = 0;
   double total = 0;
   double gradient_norm = 0;  ///< before clipping, of the last phase
@@ -27,7 +27,7 @@ namespace detail {
 /// Scalars from where their terms left them to one place, so that the host reads them at once.
 template <class T>
 struct CollectTerms {
-  const T* from[24];
+  const T* from[loss::kMostTerms];
   T* to;
   RAMER_HD void operator()(Index i) const { to[i] = *from[i]; }
 };
@@ -81,7 +81,7 @@ class Stepper {
     const auto terms = out.terms.list();
     const auto count = static_cast<Index>(terms.size());
     detail::CollectTerms<Real> collect{};
-    std::array<Real, 24> values{};
+    std::array<Real, loss::kMostTerms> values{};
     collect.to = tape.template keep<Real>(count);
     for (std::size_t i = 0; i < terms.size(); ++i) collect.from[i] = terms[i].value.data();
     tape.backend().map(count, collect);

@@ -116,7 +116,7 @@ struct AttentionTask {
   /// Asks for what the next head reads of a row of x. A head's part of a row is short and the next row far away: no processor foresees that.
   void prefetch_next(const T* x) const {
     if (head + 1 == p.heads) return;
-    for (Index d = 0; d < p.width; d += static_cast<Index>(64 / sizeof(T))) prefetch(x + p.width + d);
+    for (Index d = 0; d < p.width; d += kLine<T>) prefetch(x + p.width + d);
   }
 
   /// Packs the keys as op(B) of the scores: (width, n).

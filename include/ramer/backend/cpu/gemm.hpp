@@ -328,11 +328,10 @@ struct FetchAhead {
   Index row = 0, column = 0;
 
   void operator()() {
-    constexpr Index kLine = static_cast<Index>(64 / sizeof(T));
     for (Index i = 0; i < lines && row < rows; ++i) {
       for (int m = 0; m < 2; ++m)
         if (column < width[m]) prefetch(x[m] + row * stride[m] + column);
-      column += kLine;
+      column += kLine<T>;
       if (column >= std::max(width[0], width[1])) column = 0, ++row;
     }
   }

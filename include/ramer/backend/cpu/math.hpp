@@ -72,6 +72,9 @@ inline void copy_fixed(const T* from, T* to) {
   std::memcpy(to, from, static_cast<std::size_t>(N) * sizeof(T));
 }
 
+template <class T>
+inline constexpr Index kLine = static_cast<Index>(64 / sizeof(T));  ///< numbers of a cache line
+
 /// Asks for a cache line that will be wanted soon: into the second level, for short pieces of rows a power of two apart would drive each other
 /// out of the first.
 inline void prefetch([[maybe_unused]] const void* p) {

@@ -95,7 +95,7 @@ class Ramer::Module<Recipe, E>::Pass {
         }
       }
       if (!self.auxiliary_ && tokens.target.view().size != tokens.rows) {
-        h = autodiff::gather_rows(ctx.tape, h, encoder::device_view(ctx, tokens.target));
+        h = autodiff::gather_rows(ctx.tape, h, ctx.device(tokens.target));
       }
       const Var3 x = self.label_attention_[at](ctx, h, *rows, m);                                                  // (B, C, H)
       alpha[at] = x.reshape(Shape{batch.size * labels, hidden});
@@ -116,11 +116,11 @@ class Ramer::Module<Recipe, E>::Pass {
   }
   Var2 encode_personality() {
     const Var2 rows = autodiff::gather_rows(ctx.tape, detail::input(ctx, batch.personality, batch.personality_width),
-                                            encoder::device_view(ctx, plan.personality_row));
+                                            ctx.device(plan.personality_row));
     Var2 h = self.personality_[0](ctx, rows, plan.personality_tokens, m_count);
     if (plan.unknown_person) {
       h = autodiff::mask_rows(ctx.tape, h, ctx.device(plan.known));
-      h = autodiff::add_embedding(ctx.tape, h, ctx.template use<2>(self.unknown_person_[0]), encoder::device_view(ctx, plan.unknown));
+      h = autodiff::add_embedding(ctx.tape, h, ctx.template use<2>(self.unknown_person_[0]), ctx.device(plan.unknown));
     }
     return h;
   }
@@ -237,7 +237,7 @@ class Ramer::Module<Recipe, E>::Pass {
 
   /// Eq 12: BCE(c_zeta(V), Y^m) over the shuffled slots.
   void shuffled_term() {
-    const Var2 v = autodiff::gather_rows(ctx.tape, stacked_, encoder::device_view(ctx, plan.shuffle.rows));        // (B K C, H)
+    const Var2 v = autodiff::gather_rows(ctx.tape, stacked_, ctx.device(plan.shuffle.rows));        // (B K C, H)
     ctx.tap("shuffle_V", -1, v);
     const Var2 logits = self.aggregation_(ctx, v.reshape(Shape{batch.size * self.slots_, labels * hidden}));       // (B K, C)
     ctx.tap("shuffle_out", -1, logits);
@@ -275,7 +275,7 @@ class Ramer::Module<Recipe, E>::Pass {
       if constexpr (has_beta) encode_level("Z_beta", beta);
       if constexpr (has_gamma) encode_level("Z_gamma", gamma);
       const Var2 stacked = autodiff::concat_rows(ctx.tape, std::span<const Var2>(unit));
-      const Var2 z = autodiff::gather_rows(ctx.tape, stacked, encoder::device_view(ctx, plan.contrast.rows));      // (N, D)
+      const Var2 z = autodiff::gather_rows(ctx.tape, stacked, ctx.device(plan.contrast.rows));      // (N, D)
       ctx.tap("scl_features", -1, z);
       autodiff::ContrastSet<Real> set;
       set.ids = ctx.device(plan.contrast.ids);

@@ -48,7 +48,7 @@ class Tailor::Module<Recipe, E>::Pass {
       ctx.tap("S", m, s[at]);
       ctx.tap("C", m, c[at]);
       const Var2 here =
-          plan.same_rows[at] ? c[at] : autodiff::gather_rows(ctx.tape, c[at], encoder::device_view(ctx, plan.common[at]));
+          plan.same_rows[at] ? c[at] : autodiff::gather_rows(ctx.tape, c[at], ctx.device(plan.common[at]));
       common = autodiff::add_to(ctx.tape, common, here);
     }
     ctx.tap("C_sum", -1, common);
@@ -65,7 +65,7 @@ class Tailor::Module<Recipe, E>::Pass {
         position_logits[at] = aligned.logits;
         const Var2 h = encoder.encode(ctx, aligned.rows, plan.tokens[at], m);                                  // (B L, H)
         if (plan.rows[at].rows() == plan.tokens[at].rows) return h;
-        return autodiff::gather_rows(ctx.tape, h, encoder::device_view(ctx, plan.taking_part[at]));
+        return autodiff::gather_rows(ctx.tape, h, ctx.device(plan.taking_part[at]));
       }
     }
     return encoder(ctx, raw, plan.tokens[at], m);
@@ -91,7 +91,7 @@ class Tailor::Module<Recipe, E>::Pass {
     adversarial_terms();
     orthogonality_terms();
     if constexpr (aligns) ctc_term();
-    const Var2 first = autodiff::gather_rows(ctx.tape, common, encoder::device_view(ctx, plan.first));         // (B, H)
+    const Var2 first = autodiff::gather_rows(ctx.tape, common, ctx.device(plan.first));         // (B, H)
     const Var2 semantic = self.common_semantic_(ctx, first);                                                   // (B, C)
     ctx.tap("cml_logit", -1, semantic);
     out.terms.add("common_semantic", autodiff::bce_with_logits(ctx.tape, semantic, y, cell), w.common_semantic);
