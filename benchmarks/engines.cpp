@@ -40,7 +40,9 @@ class Inputs {
     const auto values = numbers(memory_.extent(1), 1);
     for (Index i = 0; i < o.copies; ++i) std::copy(values.begin(), values.end(), &memory_(i, 0));
   }
-  const float* of(Index copy, Operand which) const { return &memory_(copy, which == Operand::X ? 0 : which == Operand::Dy ? tall_ : 2 * tall_); }
+  const float* of(Index copy, Operand which) const {
+    return &memory_(copy, which == Operand::X ? 0 : which == Operand::Dy ? tall_ : 2 * tall_);
+  }
 
  private:
   Index tall_;
@@ -54,7 +56,8 @@ void check(const Engine& engine, const Product& p, const Inputs& in, int threads
   float largest = 0;
   for (const float x : expected) largest = std::max(largest, std::abs(x));
   for (std::size_t i = 0; i < got.size(); ++i)
-    require(std::abs(got[i] - expected[i]) <= 1e-4f * largest, engine.name, ", ", p.name, ": ", got[i], " where ours has ", expected[i]);
+    require(std::abs(got[i] - expected[i]) <= 1e-4f * largest, engine.name, ", ", p.name, ": ", got[i], " where ours has ",
+            expected[i]);
 }
 
 /// Seconds of every call, product by product.
@@ -100,16 +103,21 @@ int run(int argc, char** argv) {
   app.add_option("--tokens", o.tokens, "of a batch")->check(positive)->capture_default_str();
   app.add_option("--few", o.few, "tokens of one sample, at most --tokens")->check(positive)->capture_default_str();
   app.add_option("--width", o.width, "of the layer, both ways")->check(positive)->capture_default_str();
-  app.add_option("--copies", o.copies, "of all operands, used in turn: 16 come from memory, 1 from caches")->check(positive)->capture_default_str();
+  app.add_option("--copies", o.copies, "of all operands, used in turn: 16 come from memory, 1 from caches")
+      ->check(positive)
+      ->capture_default_str();
   app.add_option("--threads", o.threads)->check(CLI::Range(1, 1024))->capture_default_str();
   app.add_option("--rounds", o.rounds, "turns of every engine")->check(CLI::Range(1, 1000))->capture_default_str();
-  app.add_option("--steps", o.steps, "timed calls of a product in a turn")->check(CLI::Range(1, 100000))->capture_default_str();
+  app.add_option("--steps", o.steps, "timed calls of a product in a turn")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
   std::vector<std::string> names;
   for (const Engine& e : all) names.push_back(e.name);
   app.add_option("--engine", o.engines, "default: all")->check(CLI::IsMember(names));
   CLI11_PARSE(app, argc, argv);
   require<ConfigError>(o.few <= o.tokens, "--few ", o.few, " is more than --tokens ", o.tokens);
-  if (!o.engines.empty()) std::erase_if(all, [&](const Engine& e) { return std::ranges::find(o.engines, e.name) == o.engines.end(); });
+  if (!o.engines.empty())
+    std::erase_if(all, [&](const Engine& e) { return std::ranges::find(o.engines, e.name) == o.engines.end(); });
 
   const Inputs in(o);
   const auto list = products(o);
@@ -122,8 +130,10 @@ int run(int argc, char** argv) {
       for (std::size_t i = 0; i < shared.size(); ++i) seconds[e][i / steps].push_back(shared[i]);
     }
 
-  std::printf("GFLOP/s of the median call, in brackets of the slowest and the fastest; threads %d, copies %d, calls %d.\n\n| product | m, n, k |", o.threads,
-              static_cast<int>(o.copies), o.rounds * o.steps);
+  std::printf(
+      "GFLOP/s of the median call, in brackets of the slowest and the fastest; threads %d, copies %d, calls %d.\n\n| "
+      "product | m, n, k |",
+      o.threads, static_cast<int>(o.copies), o.rounds * o.steps);
   for (const Engine& e : all) std::printf(" %s |", e.name.c_str());
   std::printf("\n|---|---|");
   for (std::size_t e = 0; e < all.size(); ++e) std::printf("---:|");

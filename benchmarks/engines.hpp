@@ -63,9 +63,12 @@ inline Multiply eigen(const Product& p, int threads) {
     using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
     using In = Eigen::Map<const Matrix>;
     Eigen::Map<Matrix> out(c, p.m, p.n);
-    if (p.trans_a) out.noalias() = In(a, p.k, p.m).transpose() * In(b, p.k, p.n);
-    else if (p.trans_b) out.noalias() = In(a, p.m, p.k) * In(b, p.n, p.k).transpose();
-    else out.noalias() = In(a, p.m, p.k) * In(b, p.k, p.n);
+    if (p.trans_a)
+      out.noalias() = In(a, p.k, p.m).transpose() * In(b, p.k, p.n);
+    else if (p.trans_b)
+      out.noalias() = In(a, p.m, p.k) * In(b, p.n, p.k).transpose();
+    else
+      out.noalias() = In(a, p.m, p.k) * In(b, p.k, p.n);
   };
 }
 
@@ -74,8 +77,8 @@ inline Multiply openblas(const Product& p, int threads) {
   openblas_set_num_threads(threads);
   return [p](const float* a, const float* b, float* c) {
     const auto size = [](Index n) { return static_cast<blasint>(n); };
-    cblas_sgemm(CblasRowMajor, p.trans_a ? CblasTrans : CblasNoTrans, p.trans_b ? CblasTrans : CblasNoTrans, size(p.m), size(p.n), size(p.k),
-                1, a, size(p.lda()), b, size(p.ldb()), 0, c, size(p.n));
+    cblas_sgemm(CblasRowMajor, p.trans_a ? CblasTrans : CblasNoTrans, p.trans_b ? CblasTrans : CblasNoTrans, size(p.m),
+                size(p.n), size(p.k), 1, a, size(p.lda()), b, size(p.ldb()), 0, c, size(p.n));
   };
 }
 #endif
@@ -84,7 +87,8 @@ inline Multiply openblas(const Product& p, int threads) {
 inline Multiply onednn(const Product& p, int threads) {
   omp_set_num_threads(threads);
   return [p](const float* a, const float* b, float* c) {
-    require(dnnl_sgemm(p.trans_a ? 'T' : 'N', p.trans_b ? 'T' : 'N', p.m, p.n, p.k, 1, a, p.lda(), b, p.ldb(), 0, c, p.n) == dnnl_success,
+    require(dnnl_sgemm(p.trans_a ? 'T' : 'N', p.trans_b ? 'T' : 'N', p.m, p.n, p.k, 1, a, p.lda(), b, p.ldb(), 0, c, p.n) ==
+                dnnl_success,
             "dnnl_sgemm failed");
   };
 }
@@ -100,7 +104,8 @@ inline Multiply libxsmm(const Product& p, int threads) {
   return [=](const float* a, const float* b, float* c) mutable {
     const float one = 1, zero = 0;
     if (p.trans_b) libxsmm_otrans_omp(transposed.data(), b, sizeof(float), k, n, k, n);
-    libxsmm_sgemm_omp("N", p.trans_a ? "T" : "N", &n, &m, &k, &one, p.trans_b ? transposed.data() : b, &n, a, &lda, &zero, c, &n);
+    libxsmm_sgemm_omp("N", p.trans_a ? "T" : "N", &n, &m, &k, &one, p.trans_b ? transposed.data() : b, &n, a, &lda, &zero, c,
+                      &n);
   };
 }
 #endif

@@ -39,11 +39,13 @@ void norm(benchmark::State& state, bool reverse, double rate) {
   const auto x = numbers(n, 1), residual = numbers(n, 2), gain = numbers(kHidden, 3), bias = numbers(kHidden, 4);
   std::vector<float> y(static_cast<std::size_t>(n)), inverse_sd(kRows), dx(y), dresidual(y), dgain(kHidden), dbias(kHidden);
   const backend::DropoutPlan dropout{RandomStream(1, 2), rate, nullptr};
-  backend::LayerNorm<float> f{kRows, kHidden, x.data(), residual.data(), dropout, gain.data(), bias.data(), 1e-12f, y.data(), nullptr,
-                              inverse_sd.data()};
+  backend::LayerNorm<float> f{kRows,       kHidden, x.data(), residual.data(), dropout,          gain.data(),
+                              bias.data(), 1e-12f,  y.data(), nullptr,         inverse_sd.data()};
   cpu.layer_norm(f);
-  backend::LayerNormReverse<float> r{kRows, kHidden, x.data(), nullptr, y.data(), bias.data(), inverse_sd.data(), gain.data(), dropout,
-                                     {dx.data(), false}, {dresidual.data(), false}, {dgain.data(), false}, {dbias.data(), false}};
+  backend::LayerNormReverse<float> r{kRows,       kHidden,           x.data(),    nullptr, y.data(),
+                                     bias.data(), inverse_sd.data(), gain.data(), dropout};
+  r.dx = {dx.data(), false}, r.dresidual = {dresidual.data(), false};
+  r.dgain = {dgain.data(), false}, r.dbias = {dbias.data(), false};
   for (auto _ : state) reverse ? cpu.layer_norm_reverse(r) : cpu.layer_norm(f);
   rates(state, (reverse ? 14.0 : 8.0) * static_cast<double>(n), (reverse ? 4.0 : 3.0) * 4.0 * static_cast<double>(n));
 }
@@ -59,11 +61,13 @@ void attend(benchmark::State& state, bool reverse, double rate) {
   std::vector<std::int32_t> offsets;
   for (Index b = 0; b <= kSamples; ++b) offsets.push_back(static_cast<std::int32_t>(b * kTokens));
   backend::Attention<float> f;
-  f.groups = kSamples, f.rows = kRows, f.heads = kHeads, f.width = kHidden / kHeads, f.offsets = offsets.data(), f.longest = kTokens;
+  f.groups = kSamples, f.rows = kRows, f.heads = kHeads, f.width = kHidden / kHeads, f.offsets = offsets.data(),
+  f.longest = kTokens;
   f.scale = 1 / std::sqrt(static_cast<float>(f.width)), f.q = q.data(), f.k = k.data(), f.v = v.data(), f.ld = kHidden;
   f.dropout = {RandomStream(1, 2), rate, nullptr};
   f.out = out.data(), f.ld_out = kHidden;
-  const backend::AttentionReverse<float> r{f, dout.data(), {dq.data(), false}, {dk.data(), false}, {dv.data(), false}, out.data()};
+  const backend::AttentionReverse<float> r{
+      f, dout.data(), {dq.data(), false}, {dk.data(), false}, {dv.data(), false}, out.data()};
   for (auto _ : state) reverse ? cpu.attention_reverse(r) : cpu.attention(f);
   const double products = static_cast<double>(kSamples * kTokens * kTokens) * static_cast<double>(kHidden);
   rates(state, (reverse ? 12.0 : 4.0) * products, (reverse ? 8.0 : 4.0) * 4.0 * static_cast<double>(n));
@@ -78,8 +82,8 @@ void label_attention(benchmark::State& state) {
   std::vector<float> weight(score.size()), out(static_cast<std::size_t>(kSamples * kLabels * kHidden));
   std::vector<std::int32_t> offsets;
   for (Index b = 0; b <= kSamples; ++b) offsets.push_back(static_cast<std::int32_t>(b * kTokens));
-  const backend::SegmentPool<float> p{kSamples, kRows, kLabels, kHidden, offsets.data(), nullptr, nullptr, x.data(), score.data(),
-                                      weight.data(), out.data()};
+  const backend::SegmentPool<float> p{kSamples, kRows,    kLabels,      kHidden,       offsets.data(), nullptr,
+                                      nullptr,  x.data(), score.data(), weight.data(), out.data()};
   for (auto _ : state) cpu.segment_pool(p);
   rates(state, 2.0 * static_cast<double>(kRows * kLabels) * kHidden, 4.0 * static_cast<double>(kRows * kHidden));
 }

@@ -77,9 +77,10 @@ inline Json measured(const std::vector<double>& seconds, int threads, int warmup
 
 /// Prints a line, and writes the JSON where a file is named.
 inline void report(const std::string& what, const Json& result, const std::string& file) {
-  std::cout << what << ": " << result["median_s"].get<double>() * 1e3 << " ms (" << result["min_s"].get<double>() * 1e3 << " to "
-            << result["max_s"].get<double>() * 1e3 << ", " << result["steps"] << " times), " << result["threads"] << " threads, peak "
-            << static_cast<double>(result["peak_rss_bytes"].get<std::int64_t>()) / 1048576.0 << " MiB\n";
+  std::cout << what << ": " << result["median_s"].get<double>() * 1e3 << " ms (" << result["min_s"].get<double>() * 1e3
+            << " to " << result["max_s"].get<double>() * 1e3 << ", " << result["steps"] << " times), " << result["threads"]
+            << " threads, peak " << static_cast<double>(result["peak_rss_bytes"].get<std::int64_t>()) / 1048576.0
+            << " MiB\n";
   if (file.empty()) return;
   io::write_file_atomically(file, [&](io::FileSink& sink) { sink.write(result.dump(2) + "\n"); });
 }

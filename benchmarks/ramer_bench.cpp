@@ -34,9 +34,9 @@ std::unique_ptr<Bench> find_bench(const Options& o, int threads) {
 }
 
 Json described(const Sizes& s) {
-  return {{"batch", s.batch},   {"time", s.time},     {"widths", s.widths}, {"layers", s.layers}, {"hidden", s.hidden}, {"heads", s.heads},
-          {"labels", s.labels}, {"latent", s.latent}, {"queue", s.queue},   {"filled", s.filled},
-          {"recompute", s.recompute}};
+  return {{"batch", s.batch},   {"time", s.time},     {"widths", s.widths},      {"layers", s.layers},
+          {"hidden", s.hidden}, {"heads", s.heads},   {"labels", s.labels},      {"latent", s.latent},
+          {"queue", s.queue},   {"filled", s.filled}, {"recompute", s.recompute}};
 }
 
 /// The kernels, the dearest first, in milliseconds a step.
@@ -47,9 +47,10 @@ Json profile_table(const Profile& profile, int steps) {
   std::printf("%9s %7s %9s %9s  %s\n", "ms", "calls", "GFLOP/s", "GB/s", "kernel");
   for (const auto& [kernel, cost] : rows) {
     const double calls = static_cast<double>(cost.calls) / steps, s = cost.seconds / steps;
-    std::printf("%9.3f %7.1f %9.1f %9.2f  %s\n", s * 1e3, calls, cost.flop / cost.seconds / 1e9, cost.bytes / cost.seconds / 1e9,
-                kernel.c_str());
-    table.push_back({{"kernel", kernel}, {"seconds", s}, {"calls", calls}, {"flop", cost.flop / steps}, {"bytes", cost.bytes / steps}});
+    std::printf("%9.3f %7.1f %9.1f %9.2f  %s\n", s * 1e3, calls, cost.flop / cost.seconds / 1e9,
+                cost.bytes / cost.seconds / 1e9, kernel.c_str());
+    table.push_back(
+        {{"kernel", kernel}, {"seconds", s}, {"calls", calls}, {"flop", cost.flop / steps}, {"bytes", cost.bytes / steps}});
   }
   return table;
 }
@@ -81,7 +82,8 @@ void encoders(const Options& o) {
   const int threads = backend::Cpu(o.threads).threads();
   EncoderBench bench(o.sizes, threads);
   Json result = measured(seconds_of(o.warmup, o.steps, [&] { bench.run(o.mode == "train"); }), threads, o.warmup);
-  result["what"] = "encoders", result["mode"] = o.mode, result["sizes"] = described(o.sizes), result["tokens"] = bench.tokens();
+  result["what"] = "encoders", result["mode"] = o.mode, result["sizes"] = described(o.sizes),
+  result["tokens"] = bench.tokens();
   report("encoders, " + o.mode, result, o.json);
 }
 
@@ -90,7 +92,8 @@ void gemm(const Options& o) {
   GemmBench bench(o.m, o.n, o.k, o.trans_a, o.trans_b, threads);
   Json result = measured(seconds_of(o.warmup, o.steps, [&] { bench.run(); }), threads, o.warmup);
   result["what"] = "gemm", result["m"] = o.m, result["n"] = o.n, result["k"] = o.k;
-  const double rate = 2.0 * static_cast<double>(o.m * o.n) * static_cast<double>(o.k) / result["median_s"].get<double>() / 1e9;
+  const double rate =
+      2.0 * static_cast<double>(o.m * o.n) * static_cast<double>(o.k) / result["median_s"].get<double>() / 1e9;
   result["gflops"] = rate;
   report("gemm, " + std::to_string(rate) + " GFLOP/s", result, o.json);
 }
@@ -108,15 +111,25 @@ int run(int argc, char** argv) {
   const auto positive = CLI::Range(Index{1}, Index{1} << 24);
   const auto sizes = [&](CLI::App* sub, bool ragged = true) {
     sub->add_option("--batch", o.sizes.batch, "samples")->check(positive)->capture_default_str();
-    sub->add_option("--time", o.sizes.time, "tokens of a modality in a padded sample")->check(positive)->capture_default_str();
-    sub->add_option("--widths", o.sizes.widths, "of raw features, one per modality")->delimiter(',')->check(positive)->capture_default_str();
+    sub->add_option("--time", o.sizes.time, "tokens of a modality in a padded sample")
+        ->check(positive)
+        ->capture_default_str();
+    sub->add_option("--widths", o.sizes.widths, "of raw features, one per modality")
+        ->delimiter(',')
+        ->check(positive)
+        ->capture_default_str();
     sub->add_option("--layers", o.sizes.layers, "of the encoders, one per modality")->delimiter(',')->capture_default_str();
-    sub->add_option("--hidden", o.sizes.hidden, "width of the encoders and of their inner part")->check(positive)->capture_default_str();
+    sub->add_option("--hidden", o.sizes.hidden, "width of the encoders and of their inner part")
+        ->check(positive)
+        ->capture_default_str();
     sub->add_option("--heads", o.sizes.heads, "attention heads")->check(positive)->capture_default_str();
     sub->add_option("--labels", o.sizes.labels)->check(positive)->capture_default_str();
     sub->add_flag("--recompute", o.sizes.recompute, "encoder.recompute: less is kept for the reverse");
     sub->add_option("--queue", o.sizes.queue, "rows of the contrastive queue")->check(positive)->capture_default_str();
-    if (ragged) sub->add_option("--filled", o.sizes.filled, "real tokens per padded one")->check(CLI::Range(0.01, 1.0))->capture_default_str();
+    if (ragged)
+      sub->add_option("--filled", o.sizes.filled, "real tokens per padded one")
+          ->check(CLI::Range(0.01, 1.0))
+          ->capture_default_str();
   };
   const auto recipe = [&](CLI::App* sub) {
     sub->add_option("--recipe", o.recipe)->check(CLI::IsMember({"carat", "ramer", "ramer-released"}))->capture_default_str();
@@ -128,7 +141,8 @@ int run(int argc, char** argv) {
   auto* step_command = app.add_subcommand("step", "a training step, or the evaluation of a batch");
   recipe(step_command), mode(step_command), sizes(step_command), shared(step_command);
   step_command->add_flag("--profile", o.profile, "time every kernel, and print them by cost");
-  auto* contrast_command = app.add_subcommand("contrast", "the contrastive loss, forward and reverse; queue rows are anchors unless the recipe is ramer");
+  auto* contrast_command = app.add_subcommand(
+      "contrast", "the contrastive loss, forward and reverse; queue rows are anchors unless the recipe is ramer");
   recipe(contrast_command), shared(contrast_command);
   contrast_command->add_option("--rows", o.rows, "of the batch")->check(positive)->capture_default_str();
   contrast_command->add_option("--queue", o.sizes.queue, "rows of the queue")->check(positive)->capture_default_str();
@@ -142,7 +156,8 @@ int run(int argc, char** argv) {
   gemm_command->add_option("--k", o.k)->check(positive)->capture_default_str();
   gemm_command->add_flag("--trans-a", o.trans_a, "A is stored (k, m)");
   gemm_command->add_flag("--trans-b", o.trans_b, "B is stored (n, k)");
-  auto* dump_command = app.add_subcommand("dump", "inputs, parameters, losses and gradients of one training step without dropout");
+  auto* dump_command =
+      app.add_subcommand("dump", "inputs, parameters, losses and gradients of one training step without dropout");
   recipe(dump_command), sizes(dump_command, false);
   dump_command->add_option("--out", o.out, "safetensors file")->required();
   CLI11_PARSE(app, argc, argv);

@@ -34,7 +34,8 @@ struct MixPart {  // db = dy a, dc = dy (1 - a)
 /// @throws ShapeError
 template <class Tp, class T, int R>
 autodiff::Var<T, R> mix(Tp& tape, autodiff::Var<T, R> a, autodiff::Var<T, R> b, autodiff::Var<T, R> c) {
-  require<ShapeError>(a.shape() == b.shape() && b.shape() == c.shape(), "mix: ", a.shape(), ", ", b.shape(), " and ", c.shape());
+  require<ShapeError>(a.shape() == b.shape() && b.shape() == c.shape(), "mix: ", a.shape(), ", ", b.shape(), " and ",
+                      c.shape());
   auto [y, out] = tape.output(a.shape(), a, b, c);  // is differentiated if one of its inputs is
   const Index n = y.size();
   tape.backend().map(n, MixForward<T>{a.data(), b.data(), c.data(), out});
@@ -58,8 +59,8 @@ struct Highway {
   explicit Highway(Index width) : gate(width, width), inner(width, width) {}
 
   nn::Var<E, 2> operator()(nn::Context<E>& ctx, nn::Var<E, 2> x) const {
-    const auto g = gate(ctx, x, backend::Activation::Sigmoid);                                                             // (R, D)
-    const auto h = autodiff::dropout(ctx.tape, inner(ctx, x, backend::Activation::Gelu), ctx.dropout(dropout));            // (R, D)
+    const auto g = gate(ctx, x, backend::Activation::Sigmoid);                                                   // (R, D)
+    const auto h = autodiff::dropout(ctx.tape, inner(ctx, x, backend::Activation::Gelu), ctx.dropout(dropout));  // (R, D)
     return mix(ctx.tape, g, h, x);
   }
   template <class Self, class Visitor>

@@ -58,8 +58,8 @@ struct SquashedSum {
 
     explicit Module(Index hidden) : squash(hidden, hidden) {}
 
-    void fill(nn::Context<E>& ctx, std::span<const nn::Var<E, 2>> c, std::span<const nn::Var<E, 2>> s, std::span<const nn::Var<E, 2>>,
-              std::span<nn::Var<E, 2>> f) const {
+    void fill(nn::Context<E>& ctx, std::span<const nn::Var<E, 2>> c, std::span<const nn::Var<E, 2>> s,
+              std::span<const nn::Var<E, 2>>, std::span<nn::Var<E, 2>> f) const {
       for (std::size_t m = 0; m < f.size(); ++m) {
         f[m] = autodiff::add(ctx.tape, c[m], squash(ctx, s[m], backend::Activation::Tanh));  // (B C, H)
       }

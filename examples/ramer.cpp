@@ -7,9 +7,8 @@
 
 int main(int argc, char** argv) {
   using namespace ramer;
-  const app::Program program(
-      app::kinds<recipe::Ramer, recipe::RamerReleased, recipe::Carat, recipe::CaratUnaligned, recipe::Tailor,
-                 recipe::TailorUnaligned, recipe::EarlyFusion>(),
-      ablation_kinds());
+  const app::Program program(app::kinds<recipe::Ramer, recipe::RamerReleased, recipe::Carat, recipe::CaratUnaligned,
+                                        recipe::Tailor, recipe::TailorUnaligned, recipe::EarlyFusion>(),
+                             ablation_kinds());
   return app::run(argc, argv, program);
 }

@@ -46,7 +46,11 @@ data::Dataset made_up() {
       if (d < C) labels(n, d) = t + (n % 5 == 0 ? 0 : a) > 0;
     }
   }
-  return data::XtensorDataset("made up").modality("text", text).modality("audio", audio, heard).labels({"joy", "anger"}, labels).build();
+  return data::XtensorDataset("made up")
+      .modality("text", text)
+      .modality("audio", audio, heard)
+      .labels({"joy", "anger"}, labels)
+      .build();
 }
 
 //! [Arrays]

@@ -2,13 +2,18 @@
 """Documents quote programs from the source: a fenced block that follows a link to a source must be that file, or the named part of
 it (between two lines `//! [name]`), to the letter.
 
-Prints what differs and returns 1; relative links that lead nowhere are reported too.
+Prints what differs and returns 1; relative links that lead nowhere are reported too. With --mend it puts the sources' present text
+into the documents instead.
+
+usage: check_docs.py [--mend] [ROOT]
 """
 import pathlib
 import re
 import sys
 
-root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).resolve().parent.parent)
+arguments = [a for a in sys.argv[1:] if a != "--mend"]
+mend = "--mend" in sys.argv[1:]
+root = pathlib.Path(arguments[0] if arguments else pathlib.Path(__file__).resolve().parent.parent)
 problems = []
 quotes = 0
 for page in [root / "README.md", root / "CHANGELOG.md", *sorted((root / "docs").rglob("*.md"))]:
@@ -28,7 +33,12 @@ for page in [root / "README.md", root / "CHANGELOG.md", *sorted((root / "docs").
                 problems.append(f"{page.relative_to(root)}: {link} has no part {part}")
                 continue
             source = found.group(1)
-        if source.strip("\n") != block.strip("\n"):
+        if source.strip("\n") == block.strip("\n"):
+            continue
+        if mend:
+            page.write_text(page.read_text(encoding="utf-8").replace(block, source.strip("\n") + "\n", 1), encoding="utf-8")
+            print(f"{page.relative_to(root)}: {link}{' ' + part if part else ''} quoted anew")
+        else:
             problems.append(f"{page.relative_to(root)}: the quotation of {link}{' ' + part if part else ''} has drifted from the file")
 if quotes == 0:
     problems.append("no quoted example found: the pattern that finds them no longer fits")

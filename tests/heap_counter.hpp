@@ -50,8 +50,12 @@ class HeapLimit {
 // Not inlined: g++ would see new paired with free. The forms with nothrow are replaced too: a library's own would not match
 // this delete.
 #define RAMER_TEST_HEAP [[gnu::noinline]]
-RAMER_TEST_HEAP void* operator new(std::size_t n) { return ramer::test::heap::request_or_throw(n, ramer::test::heap::kPlain); }
-RAMER_TEST_HEAP void* operator new[](std::size_t n) { return ramer::test::heap::request_or_throw(n, ramer::test::heap::kPlain); }
+RAMER_TEST_HEAP void* operator new(std::size_t n) {
+  return ramer::test::heap::request_or_throw(n, ramer::test::heap::kPlain);
+}
+RAMER_TEST_HEAP void* operator new[](std::size_t n) {
+  return ramer::test::heap::request_or_throw(n, ramer::test::heap::kPlain);
+}
 RAMER_TEST_HEAP void* operator new(std::size_t n, std::align_val_t a) {
   return ramer::test::heap::request_or_throw(n, static_cast<std::size_t>(a));
 }

@@ -31,7 +31,8 @@ Json timed(const Options& o, const Cuda& gpu) {
   Sizes sizes;
   sizes.batch = std::stoll(o.at("batch"));
   typename M::Config config;
-  config.encoder.hidden = sizes.hidden, config.encoder.heads = sizes.heads, config.encoder.inner = sizes.inner, config.encoder.layers = sizes.layers;
+  config.encoder.hidden = sizes.hidden, config.encoder.heads = sizes.heads, config.encoder.inner = sizes.inner,
+  config.encoder.layers = sizes.layers;
   config.reconstruction.latent = sizes.latent, config.contrast.queue = sizes.queue;
   const std::int64_t before = device_bytes_in_use();
   M model(schema_of(sizes), config, gpu, 1);
@@ -49,30 +50,35 @@ Json timed(const Options& o, const Cuda& gpu) {
     gpu.wait();
     ++step;
   };
-  Json result = measured(seconds_of(std::stoi(o.at("warmup")), std::stoi(o.at("steps")), work), 1, std::stoi(o.at("warmup")));
+  Json result =
+      measured(seconds_of(std::stoi(o.at("warmup")), std::stoi(o.at("steps")), work), 1, std::stoi(o.at("warmup")));
   result["device_bytes"] = device_bytes_in_use() - before;  // nothing is given back before the end: the peak
   return result;
 }
 
 int run(int argc, char** argv) {
-  Options o{{"recipe", "carat"}, {"mode", "train"}, {"math", "fp32"}, {"batch", "64"}, {"steps", "20"}, {"warmup", "5"}, {"json", ""}};
+  Options o{{"recipe", "carat"}, {"mode", "train"}, {"math", "fp32"}, {"batch", "64"},
+            {"steps", "20"},     {"warmup", "5"},   {"json", ""}};
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
     const std::size_t at = argument.find('=');
-    require<ConfigError>(at != std::string::npos && o.contains(argument.substr(0, at)), "unknown argument ", argument, "; known are recipe=, mode=, ",
-                         "math=, batch=, steps=, warmup= and json=");
+    require<ConfigError>(at != std::string::npos && o.contains(argument.substr(0, at)), "unknown argument ", argument,
+                         "; known are recipe=, mode=, ", "math=, batch=, steps=, warmup= and json=");
     o[argument.substr(0, at)] = argument.substr(at + 1);
   }
-  const std::map<std::string, Cuda::Math> maths{{"fp32", Cuda::Math::Fp32}, {"tf32", Cuda::Math::Tf32}, {"bf16", Cuda::Math::Bf16}};
+  const std::map<std::string, Cuda::Math> maths{
+      {"fp32", Cuda::Math::Fp32}, {"tf32", Cuda::Math::Tf32}, {"bf16", Cuda::Math::Bf16}};
   require<ConfigError>(maths.contains(o["math"]), "math=", o["math"], " is none of fp32, tf32 and bf16");
-  require<ConfigError>(o["recipe"] == "carat" || o["recipe"] == "ramer-released", "recipe=", o["recipe"], " is none of carat and ramer-released");
+  require<ConfigError>(o["recipe"] == "carat" || o["recipe"] == "ramer-released", "recipe=", o["recipe"],
+                       " is none of carat and ramer-released");
   const Cuda gpu(0, maths.at(o["math"]));
   cudaDeviceProp device{};
   backend::cuda::check(cudaGetDeviceProperties(&device, 0), "asking for the device");
   Json result = o["recipe"] == "carat" ? timed<recipe::Carat>(o, gpu) : timed<recipe::RamerReleased>(o, gpu);
   for (const auto& [key, value] : o) result["options"][key] = value;
   result["device"] = device.name;
-  std::printf("%s, %zu MiB on the device: ", device.name, static_cast<std::size_t>(result["device_bytes"].get<std::int64_t>()) >> 20);
+  std::printf("%s, %zu MiB on the device: ", device.name,
+              static_cast<std::size_t>(result["device_bytes"].get<std::int64_t>()) >> 20);
   report(o["recipe"] + ", " + o["mode"] + ", " + o["math"] + ", batch " + o["batch"], result, o["json"]);
   return 0;
 }

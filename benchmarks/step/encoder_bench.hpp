@@ -4,8 +4,8 @@
 #include <memory>
 #include <vector>
 
-#include "ramer/encoder/transformer.hpp"
 #include "ramer/backend/cpu.hpp"
+#include "ramer/encoder/transformer.hpp"
 #include "step/sizes.hpp"
 
 namespace ramer::bench {
@@ -27,7 +27,8 @@ class EncoderBench {
     const auto count = static_cast<Index>(sizes.widths.size());
     config.layers = sizes.layers;
     for (Index m = 0; m < count; ++m)
-      encoders_.encoder.emplace_back(config, config.layers_of(m, count), sizes.widths[static_cast<std::size_t>(m)], sizes.time, false);
+      encoders_.encoder.emplace_back(config, config.layers_of(m, count), sizes.widths[static_cast<std::size_t>(m)],
+                                     sizes.time, false);
     std::vector<Index> elements;
     for (const auto* p : nn::register_parameters<E>(encoders_, backend_, 1)) elements.push_back(p->size());
     gradients_ = nn::Gradients<E>(elements);

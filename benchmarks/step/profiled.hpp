@@ -77,32 +77,36 @@ class ProfiledCpu {
   }
   template <class T>
   void gemm_batched(const backend::Gemm<T>& g, Index batch, Index stride_a, Index stride_b, Index stride_c) const {
-    time([&] { return shape("batched gemm", g); }, 2 * real(batch) * real(g.m) * real(g.n) * real(g.k), real(batch) * product_bytes(g),
-         [&] { cpu_.gemm_batched(g, batch, stride_a, stride_b, stride_c); });
+    time([&] { return shape("batched gemm", g); }, 2 * real(batch) * real(g.m) * real(g.n) * real(g.k),
+         real(batch) * product_bytes(g), [&] { cpu_.gemm_batched(g, batch, stride_a, stride_b, stride_c); });
   }
   template <class T>
   void layer_norm(const backend::LayerNorm<T>& p) const {
     const double arrays = 2.0 + (p.residual ? 1 : 0) + (p.normalized ? 1 : 0);
-    time([&] { return std::string("layer norm"); }, 8 * real(p.rows * p.cols), arrays * size<T>(p.rows * p.cols), [&] { cpu_.layer_norm(p); });
+    time([&] { return std::string("layer norm"); }, 8 * real(p.rows * p.cols), arrays * size<T>(p.rows * p.cols),
+         [&] { cpu_.layer_norm(p); });
   }
   template <class T>
   void layer_norm_reverse(const backend::LayerNormReverse<T>& p) const {
     const double arrays = 2.0 + (p.dx ? 1 : 0) + (p.dresidual ? 1 : 0);
-    time([&] { return std::string("layer norm, reverse"); }, 14 * real(p.rows * p.cols), arrays * size<T>(p.rows * p.cols), [&] { cpu_.layer_norm_reverse(p); });
+    time([&] { return std::string("layer norm, reverse"); }, 14 * real(p.rows * p.cols), arrays * size<T>(p.rows * p.cols),
+         [&] { cpu_.layer_norm_reverse(p); });
   }
   template <class T>
   void attention(const backend::Attention<T>& p) const {
-    time([&] { return std::string("attention"); }, 4 * pairs(p), 4 * size<T>(p.rows * p.heads * p.width), [&] { cpu_.attention(p); });
+    time([&] { return std::string("attention"); }, 4 * pairs(p), 4 * size<T>(p.rows * p.heads * p.width),
+         [&] { cpu_.attention(p); });
   }
   template <class T>
   void attention_reverse(const backend::AttentionReverse<T>& p) const {
     const auto& f = p.forward;
-    time([&] { return std::string("attention, reverse"); }, (p.out ? 12 : 10) * pairs(f), 7 * size<T>(f.rows * f.heads * f.width), [&] { cpu_.attention_reverse(p); });
+    time([&] { return std::string("attention, reverse"); }, (p.out ? 12 : 10) * pairs(f),
+         7 * size<T>(f.rows * f.heads * f.width), [&] { cpu_.attention_reverse(p); });
   }
   template <class T>
   void segment_pool(const backend::SegmentPool<T>& p) const {
-    time([&] { return std::string("label attention"); }, 2 * real(p.rows) * real(p.columns * p.width), size<T>((p.rows + p.segments * p.columns) * p.width),
-         [&] { cpu_.segment_pool(p); });
+    time([&] { return std::string("label attention"); }, 2 * real(p.rows) * real(p.columns * p.width),
+         size<T>((p.rows + p.segments * p.columns) * p.width), [&] { cpu_.segment_pool(p); });
   }
   template <class T>
   void segment_pool_reverse(const backend::SegmentPoolReverse<T>& p) const {
@@ -115,14 +119,15 @@ class ProfiledCpu {
     const Index n = p.rows + p.queue_rows;
     // The similarities of two anchors are needed once.
     const double distinct = real(p.anchors()) * (real(n) - real(p.anchors()) / 2);
-    time([&] { return std::string("contrastive loss"); }, 2 * distinct * real(p.width), size<T>(n * p.width), [&] { cpu_.contrastive(p); });
+    time([&] { return std::string("contrastive loss"); }, 2 * distinct * real(p.width), size<T>(n * p.width),
+         [&] { cpu_.contrastive(p); });
   }
   template <class T>
   void contrastive_reverse(const backend::ContrastiveReverse<T>& q) const {
     const auto& p = q.forward;
     const Index n = p.rows + p.queue_rows;
-    time([&] { return std::string("contrastive loss, reverse"); }, 4 * real(p.rows) * real(n) * real(p.width), size<T>((n + p.rows) * p.width),
-         [&] { cpu_.contrastive_reverse(q); });
+    time([&] { return std::string("contrastive loss, reverse"); }, 4 * real(p.rows) * real(n) * real(p.width),
+         size<T>((n + p.rows) * p.width), [&] { cpu_.contrastive_reverse(q); });
   }
 
  private:
@@ -146,8 +151,8 @@ class ProfiledCpu {
   template <class T>
   static std::string shape(const char* what, const backend::Gemm<T>& g) {
     char text[96];
-    std::snprintf(text, sizeof text, "%s %lld x %lld x %lld %c%c", what, static_cast<long long>(g.m), static_cast<long long>(g.n),
-                  static_cast<long long>(g.k), g.trans_a == backend::Transpose::Yes ? 'T' : 'N',
+    std::snprintf(text, sizeof text, "%s %lld x %lld x %lld %c%c", what, static_cast<long long>(g.m),
+                  static_cast<long long>(g.n), static_cast<long long>(g.k), g.trans_a == backend::Transpose::Yes ? 'T' : 'N',
                   g.trans_b == backend::Transpose::Yes ? 'T' : 'N');
     return text;
   }

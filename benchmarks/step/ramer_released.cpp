@@ -1,3 +1,4 @@
 #include "step/recipe_bench.hpp"
 
-template std::unique_ptr<ramer::bench::Bench> ramer::bench::make_bench<ramer::recipe::RamerReleased>(const Sizes&, int, bool);
+template std::unique_ptr<ramer::bench::Bench> ramer::bench::make_bench<ramer::recipe::RamerReleased>(const Sizes&, int,
+                                                                                                     bool);

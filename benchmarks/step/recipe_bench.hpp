@@ -113,7 +113,8 @@ class RecipeBench : public Bench {
   std::vector<Batch> batches_;
   std::vector<float> scores_;
   std::uint64_t step_ = 0;
-  std::tuple<std::vector<std::vector<float>>, std::vector<std::vector<std::uint8_t>>, std::vector<std::vector<std::int32_t>>> held_;
+  std::tuple<std::vector<std::vector<float>>, std::vector<std::vector<std::uint8_t>>, std::vector<std::vector<std::int32_t>>>
+      held_;
 };
 
 template <class Recipe>

@@ -34,7 +34,8 @@ int main(int argc, char** argv) try {
   utterance.label_names = schema.labels;
   for (const auto& m : schema.modalities) {
     const bool there = m.name != missing;
-    utterance.modalities.push_back({m.name, m.width, 1, there ? extract(m.name, m.width) : std::vector<float>(), {there ? 0 : -1}});
+    utterance.modalities.push_back(
+        {m.name, m.width, 1, there ? extract(m.name, m.width) : std::vector<float>(), {there ? 0 : -1}});
   }
   utterance.exists = {1};
   if (schema.has_target) utterance.target = {0, 0};
@@ -50,7 +51,8 @@ int main(int argc, char** argv) try {
   options.view = checkpoint.run.view;
   const auto scores = ramer::train::predict(model, dataset, samples, options);
   for (std::size_t j = 0; j < scores.labels.size(); ++j) {
-    std::cout << scores.labels[j] << ' ' << scores.scores[j] << (scores.scores[j] > checkpoint.run.threshold ? " *" : "") << '\n';
+    std::cout << scores.labels[j] << ' ' << scores.scores[j] << (scores.scores[j] > checkpoint.run.threshold ? " *" : "")
+              << '\n';
   }
 } catch (const std::exception& error) {
   std::cerr << error.what() << '\n';

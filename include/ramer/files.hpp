@@ -2,9 +2,9 @@
 // the JSON library comes with it.
 #pragma once
 
+#include "ramer/data/dataset_file.hpp"
 #include "ramer/io/json.hpp"
 #include "ramer/io/safetensors.hpp"
-#include "ramer/data/dataset_file.hpp"
 #include "ramer/train/checkpoint.hpp"
 #include "ramer/train/evaluate.hpp"
 #include "ramer/train/history.hpp"

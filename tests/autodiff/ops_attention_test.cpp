@@ -114,17 +114,20 @@ TEST_CASE_TEMPLATE("projected_attention is linear(attention), and keeps nothing 
         const Layout l(lengths, draw);
         const Index heads = 2, width = 2, outputs = 3;
         const backend::DropoutPlan dropout{RandomStream(1, seed), rate, nullptr};
-        const AttentionGroups groups{l.groups, l.longest, l.offsets.data(), masks ? l.key.data() : nullptr, masks ? l.uniform.data() : nullptr};
+        const AttentionGroups groups{l.groups, l.longest, l.offsets.data(), masks ? l.key.data() : nullptr,
+                                     masks ? l.uniform.data() : nullptr};
         const Shape<2> shape{{l.rows, heads * width}}, weight{{outputs, heads * width}};
-        const std::vector<Values> in{draw.normal(shape.size()), draw.normal(shape.size()), draw.normal(shape.size()), draw.normal(weight.size()),
-                                     draw.normal(outputs)};
+        const std::vector<Values> in{draw.normal(shape.size()), draw.normal(shape.size()), draw.normal(shape.size()),
+                                     draw.normal(weight.size()), draw.normal(outputs)};
         const auto fused = [&](auto& tape, const Vars& v) {
-          return projected_attention(tape, v[0].reshape(shape), v[1].reshape(shape), v[2].reshape(shape), groups, heads, 0.7, dropout,
-                                     v[3].reshape(weight), v[4]);
+          return projected_attention(tape, v[0].reshape(shape), v[1].reshape(shape), v[2].reshape(shape), groups, heads, 0.7,
+                                     dropout, v[3].reshape(weight), v[4]);
         };
         const auto apart = [&](auto& tape, const Vars& v) {
-          return linear(tape, attention(tape, v[0].reshape(shape), v[1].reshape(shape), v[2].reshape(shape), groups, heads, 0.7, dropout),
-                        v[3].reshape(weight), v[4]);
+          return linear(
+              tape,
+              attention(tape, v[0].reshape(shape), v[1].reshape(shape), v[2].reshape(shape), groups, heads, 0.7, dropout),
+              v[3].reshape(weight), v[4]);
         };
         CHECK(gradcheck_subsets<B>(in, fused) == "");
         CHECK(value_of<B>(in, fused) == value_of<B>(in, apart));
@@ -146,8 +149,9 @@ TEST_CASE("projected_attention names what does not fit") {
 
 /// softmax(scale q k^T) v for queries in groups of their own.
 Values plain_cross_attention(const Layout& l, const std::vector<std::int32_t>& queries, bool masks, Index heads, Index width,
-                             double scale, const backend::DropoutPlan& dropout, const std::vector<std::uint64_t>& key_row_key,
-                             const Values& q, const Values& k, const Values& v) {
+                             double scale, const backend::DropoutPlan& dropout,
+                             const std::vector<std::uint64_t>& key_row_key, const Values& q, const Values& k,
+                             const Values& v) {
   const Index hidden = heads * width;
   Values y(q.size(), 0.0);
   for (Index g = 0; g < l.groups; ++g) {
@@ -199,18 +203,21 @@ TEST_CASE_TEMPLATE("cross-attention: queries and keys are different rows", B, RA
           const backend::DropoutPlan dropout{RandomStream(1, seed), rate, row_key.data()};
           AttentionGroups groups{l.groups, l.longest, l.offsets.data(), masks ? l.key.data() : nullptr,
                                  masks ? l.uniform.data() : nullptr};
-          groups.query_offsets = query_offsets.data(), groups.longest_query = longest, groups.key_row_key = key_row_key.data();
-          const std::vector<Values> in{draw.normal(queries * hidden), draw.normal(l.rows * hidden), draw.normal(l.rows * hidden)};
+          groups.query_offsets = query_offsets.data(), groups.longest_query = longest,
+          groups.key_row_key = key_row_key.data();
+          const std::vector<Values> in{draw.normal(queries * hidden), draw.normal(l.rows * hidden),
+                                       draw.normal(l.rows * hidden)};
           const auto f = [&](auto& tape, const Vars& v) {
             const Shape<2> rows{{l.rows, hidden}};
-            return attention(tape, v[0].reshape(Shape{queries, hidden}), v[1].reshape(rows), v[2].reshape(rows), groups, heads,
-                             0.7, dropout);
+            return attention(tape, v[0].reshape(Shape{queries, hidden}), v[1].reshape(rows), v[2].reshape(rows), groups,
+                             heads, 0.7, dropout);
           };
           CHECK(gradcheck_subsets<B>(in, f) == "");
           CHECK(max_difference(value_of<B>(in, f), plain_cross_attention(l, query_offsets, masks, heads, width, 0.7, dropout,
                                                                          key_row_key, in[0], in[1], in[2])) < 1e-12);
-          CHECK(gradcheck_subsets<B>({in[0], in[1]}, [&](auto& tape, const Vars& v) { return f(tape, Vars{v[0], v[1], v[1]}); }) ==
-                "");
+          CHECK(gradcheck_subsets<B>({in[0], in[1]}, [&](auto& tape, const Vars& v) {
+                  return f(tape, Vars{v[0], v[1], v[1]});
+                }) == "");
         }
       }
     }

@@ -67,7 +67,8 @@ TEST_CASE_TEMPLATE("frobenius_error of a sample that is met exactly has gradient
   CHECK(loss.data()[0] == 5);
   r.reverse(loss, {1});
   CHECK(max_difference(r.gradient, {0, 0, 0.6, 0.8}) < 1e-15);
-  CHECK_THROWS_AS(frobenius_error(r.tape, Var<double, 2>(other, shape), Var<double, 2>(other, Shape<2>{{1, 4}}), w), ShapeError);
+  CHECK_THROWS_AS(frobenius_error(r.tape, Var<double, 2>(other, shape), Var<double, 2>(other, Shape<2>{{1, 4}}), w),
+                  ShapeError);
 }
 
 TEST_CASE_TEMPLATE("a sample of weight 0 does not count, whatever is in it", B, RAMER_TEST_BACKENDS) {

@@ -15,16 +15,11 @@ constexpr std::array kActivations{Activation::None, Activation::Relu, Activation
 
 double plain(Activation act, double u) {
   switch (act) {
-    case Activation::Relu:
-      return std::max(u, 0.0);
-    case Activation::Tanh:
-      return std::tanh(u);
-    case Activation::Gelu:
-      return u * 0.5 * std::erfc(-u / std::sqrt(2.0));
-    case Activation::Sigmoid:
-      return 1 / (1 + std::exp(-u));
-    case Activation::None:
-      break;
+    case Activation::Relu: return std::max(u, 0.0);
+    case Activation::Tanh: return std::tanh(u);
+    case Activation::Gelu: return u * 0.5 * std::erfc(-u / std::sqrt(2.0));
+    case Activation::Sigmoid: return 1 / (1 + std::exp(-u));
+    case Activation::None: break;
   }
   return u;
 }
@@ -135,7 +130,8 @@ TEST_CASE("gradient_reversal of a constant, or on a tape that does not record, i
 }
 
 TEST_CASE_TEMPLATE("dropout", B, RAMER_TEST_BACKENDS) {
-  for (const auto& extents : {std::array<Index, 2>{0, 3}, {3, 0}, {1, 1}, {1, 9}, {5, 4}, {40, 17}, {3, 128}, {2, 130}, {1, 300}}) {
+  for (const auto& extents :
+       {std::array<Index, 2>{0, 3}, {3, 0}, {1, 1}, {1, 9}, {5, 4}, {40, 17}, {3, 128}, {2, 130}, {1, 300}}) {
     const Index rows = extents[0], cols = extents[1];
     for (const bool keyed : {false, true}) {
       const Index n = rows * cols;

@@ -12,12 +12,14 @@ TEST_CASE_TEMPLATE("feed_forward is linear(gelu(linear))", B, RAMER_TEST_BACKEND
     CAPTURE(inner);
     Draw draw(static_cast<std::uint64_t>(rows + 10 * inner));
     const Shape<2> x{{rows, inputs}}, w1{{inner, inputs}}, w2{{outputs, inner}};
-    const std::vector<Values> in{draw.normal(x.size()), draw.normal(w1.size()), draw.normal(inner), draw.normal(w2.size()), draw.normal(outputs)};
+    const std::vector<Values> in{draw.normal(x.size()), draw.normal(w1.size()), draw.normal(inner), draw.normal(w2.size()),
+                                 draw.normal(outputs)};
     const auto fused = [&](auto& tape, const Vars& v) {
       return feed_forward(tape, v[0].reshape(x), v[1].reshape(w1), v[2], v[3].reshape(w2), v[4]);
     };
     const auto apart = [&](auto& tape, const Vars& v) {
-      return linear(tape, linear(tape, v[0].reshape(x), v[1].reshape(w1), v[2], backend::Activation::Gelu), v[3].reshape(w2), v[4]);
+      return linear(tape, linear(tape, v[0].reshape(x), v[1].reshape(w1), v[2], backend::Activation::Gelu), v[3].reshape(w2),
+                    v[4]);
     };
     const auto recomputed = [&](auto& tape, const Vars& v) {
       return feed_forward(tape, v[0].reshape(x), v[1].reshape(w1), v[2], v[3].reshape(w2), v[4], Inner::Recomputed);

@@ -10,16 +10,11 @@ namespace {
 
 double plain(Activation act, double u) {
   switch (act) {
-    case Activation::Relu:
-      return std::max(u, 0.0);
-    case Activation::Tanh:
-      return std::tanh(u);
-    case Activation::Gelu:
-      return u * 0.5 * std::erfc(-u / std::sqrt(2.0));
-    case Activation::Sigmoid:
-      return 1 / (1 + std::exp(-u));
-    case Activation::None:
-      break;
+    case Activation::Relu: return std::max(u, 0.0);
+    case Activation::Tanh: return std::tanh(u);
+    case Activation::Gelu: return u * 0.5 * std::erfc(-u / std::sqrt(2.0));
+    case Activation::Sigmoid: return 1 / (1 + std::exp(-u));
+    case Activation::None: break;
   }
   return u;
 }

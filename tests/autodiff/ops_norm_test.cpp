@@ -100,7 +100,8 @@ TEST_CASE_TEMPLATE("residual_norm with one Var as gain and bias", B, RAMER_TEST_
         }) == "");
 }
 
-TEST_CASE_TEMPLATE("residual_norm in the place of its input, with gains from which x^ can be had and others", B, RAMER_TEST_BACKENDS) {
+TEST_CASE_TEMPLATE("residual_norm in the place of its input, with gains from which x^ can be had and others", B,
+                   RAMER_TEST_BACKENDS) {
   Draw draw(6);
   const Shape<2> shape{{Index{4}, Index{5}}}, square{{Index{5}, Index{5}}};
   for (const double smallest : {0.5, 0.0, 1e-9, 1e-310}) {

@@ -14,9 +14,8 @@ GatherPlan plan_of(std::vector<std::int32_t> index, Index sources) {
   return plan;
 }
 
-const std::vector<std::array<Index, 3>> kCases{{0, 0, 3}, {0, 4, 3}, {4, 0, 2},  {3, 2, 0},
-                                               {1, 1, 1}, {2, 5, 3}, {17, 4, 2}, {30, 11, 9},
-                                               {6, 3, 16}, {5, 2, 17}, {7, 2, 40}};
+const std::vector<std::array<Index, 3>> kCases{{0, 0, 3},  {0, 4, 3},   {4, 0, 2},  {3, 2, 0},  {1, 1, 1}, {2, 5, 3},
+                                               {17, 4, 2}, {30, 11, 9}, {6, 3, 16}, {5, 2, 17}, {7, 2, 40}};
 
 }  // namespace
 

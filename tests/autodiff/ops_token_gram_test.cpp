@@ -9,8 +9,8 @@ using namespace ramer::test;
 namespace {
 
 /// sum_b w[b] sum over rows i of f and j of g of sample b of <f_i, g_j>^2, by definition.
-double plain(const Values& f, const std::vector<std::int32_t>& fo, const Values& g, const std::vector<std::int32_t>& go, Index width,
-             const Values& w) {
+double plain(const Values& f, const std::vector<std::int32_t>& fo, const Values& g, const std::vector<std::int32_t>& go,
+             Index width, const Values& w) {
   double total = 0;
   for (std::size_t b = 0; b + 1 < fo.size(); ++b) {
     for (Index i = fo[b]; i < fo[b + 1]; ++i) {

@@ -59,8 +59,10 @@ TEST_CASE_TEMPLATE("attention's adjoints may take the places of its inputs", S, 
       auto q = numbers(), k = numbers(), v = numbers(), dout = numbers();
       std::vector<T> dq(q.size()), dk(q.size()), dv(q.size());
       backend::Attention<T> f;
-      f.groups = groups, f.rows = 175, f.heads = heads, f.width = width, f.longest = 70, f.offsets = offsets.data(), f.uniform = flags.data();
-      f.scale = T(0.3), f.q = q.data(), f.k = k.data(), f.v = v.data(), f.ld = ld, f.ld_out = ld, f.dropout = {RandomStream(1, 2), 0.2, nullptr};
+      f.groups = groups, f.rows = 175, f.heads = heads, f.width = width, f.longest = 70, f.offsets = offsets.data(),
+      f.uniform = flags.data();
+      f.scale = T(0.3), f.q = q.data(), f.k = k.data(), f.v = v.data(), f.ld = ld, f.ld_out = ld,
+      f.dropout = {RandomStream(1, 2), 0.2, nullptr};
       b.attention_reverse(backend::AttentionReverse<T>{f, dout.data(), {dq.data()}, {dk.data()}, {dv.data()}, nullptr});
       b.attention_reverse(backend::AttentionReverse<T>{f, dout.data(), {q.data()}, {k.data()}, {v.data()}, nullptr});
       CHECK(q == dq);
@@ -103,7 +105,8 @@ TEST_CASE("the contrastive loss with more blocks of anchors than tasks") {
   for (auto& id : ids) id = static_cast<std::int32_t>(rng() % 6) - 1;
   for (auto& id : queue_ids) id = static_cast<std::int32_t>(rng() % 6) - 1;
   const auto log_denominators = [&](const auto& backend) {
-    std::vector<float> class_sum(classes * width), class_count(classes), log_denominator(ids.size() + queue_ids.size()), loss(log_denominator), mean(1);
+    std::vector<float> class_sum(classes * width), class_count(classes), log_denominator(ids.size() + queue_ids.size()),
+        loss(log_denominator), mean(1);
     backend::Contrastive<float> p;
     p.rows = rows, p.queue_rows = queue_rows, p.width = width, p.classes = classes, p.queue_anchors = true;
     p.features = features.data(), p.ids = ids.data(), p.queue = queue.data(), p.queue_ids = queue_ids.data();

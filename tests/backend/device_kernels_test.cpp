@@ -43,7 +43,8 @@ template <class T>
 bool same_bits(const std::vector<std::vector<T>>& a, const std::vector<std::vector<T>>& b) {
   bool same = a.size() == b.size();
   for (std::size_t i = 0; same && i < a.size(); ++i) {
-    same = a[i].size() == b[i].size() && (a[i].empty() || std::memcmp(a[i].data(), b[i].data(), a[i].size() * sizeof(T)) == 0);
+    same =
+        a[i].size() == b[i].size() && (a[i].empty() || std::memcmp(a[i].data(), b[i].data(), a[i].size() * sizeof(T)) == 0);
   }
   return same;
 }
@@ -51,7 +52,8 @@ bool same_bits(const std::vector<std::vector<T>>& a, const std::vector<std::vect
 TEST_CASE_TEMPLATE("no result depends on the order in which threads and blocks run between two barriers", T, float, double) {
   for (const bool large : {false, true}) {
     for (std::uint64_t seed = 1; seed <= (large ? 1u : 6u); ++seed) {
-      const auto forward = results<T, HostBlock::Order::Forward>(seed, large), backward = results<T, HostBlock::Order::Backward>(seed, large),
+      const auto forward = results<T, HostBlock::Order::Forward>(seed, large),
+                 backward = results<T, HostBlock::Order::Backward>(seed, large),
                  mixed = results<T, HostBlock::Order::Mixed>(seed, large);
       for (std::size_t i = 0; i < forward.size(); ++i) {
         CAPTURE(seed);

@@ -45,7 +45,8 @@ double exact_slope(Activation act, double u) {
   }
   return 1;
 }
-constexpr Activation kKinds[] = {Activation::None, Activation::Relu, Activation::Tanh, Activation::Gelu, Activation::Sigmoid};
+constexpr Activation kKinds[] = {Activation::None, Activation::Relu, Activation::Tanh, Activation::Gelu,
+                                 Activation::Sigmoid};
 
 TEST_CASE_TEMPLATE("fast_exp: one unit in the last place; saturates; not-a-number stays", T, float, double) {
   const T high = std::is_same_v<T, float> ? T(87.9) : T(708.9), low = std::is_same_v<T, float> ? T(-79.9) : T(-689.9);
@@ -87,7 +88,8 @@ TEST_CASE_TEMPLATE("activations and their slopes, with the kind known to the com
         CAPTURE(u);
         const T y = backend::fast_activate<kind()>(u);
         CHECK(std::abs(static_cast<double>(y) - right) <= tolerance * std::max(1.0, std::abs(right)));
-        CHECK(std::abs(static_cast<double>(backend::activate(act, u)) - right) <= tolerance * std::max(1.0, std::abs(right)));
+        CHECK(std::abs(static_cast<double>(backend::activate(act, u)) - right) <=
+              tolerance * std::max(1.0, std::abs(right)));
         CHECK(std::abs(static_cast<double>(backend::fast_activation_slope<kind()>(u, y)) - slope) <= 2 * tolerance);
         CHECK(std::abs(static_cast<double>(backend::activation_slope(act, u, y)) - slope) <= 2 * tolerance);
         // Near 0, what is 0 there is right in proportion.

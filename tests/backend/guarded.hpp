@@ -110,8 +110,8 @@ void refuse_host_pointers(const P& arguments) {
     std::memcpy(&word, bytes + at, 8);
     if (word < 0x5000'0000'0000 || word > 0x7FFF'FFFF'FFFF) continue;
     if (!GuardedMemory::holds(reinterpret_cast<const void*>(word))) {
-      throw std::logic_error("a kernel was given a host pointer, " + std::to_string(at) + " bytes into its " + std::to_string(sizeof(P)) +
-                             " bytes of arguments: " + __PRETTY_FUNCTION__);
+      throw std::logic_error("a kernel was given a host pointer, " + std::to_string(at) + " bytes into its " +
+                             std::to_string(sizeof(P)) + " bytes of arguments: " + __PRETTY_FUNCTION__);
     }
   }
 }

@@ -58,7 +58,8 @@ TEST_CASE_TEMPLATE("the same bits from run to run", T, float, double) {
 TEST_CASE("products in tf32 and bf16 agree to the digits that their factors have") {
   RAMER_NEEDS(T);
   backend::Reference oracle;
-  for (const auto& [math, tolerance] : {std::pair{Cuda::Math::Fp32, 2e-5}, std::pair{Cuda::Math::Tf32, 4e-3}, std::pair{Cuda::Math::Bf16, 3e-2}}) {
+  for (const auto& [math, tolerance] :
+       {std::pair{Cuda::Math::Fp32, 2e-5}, std::pair{Cuda::Math::Tf32, 4e-3}, std::pair{Cuda::Math::Bf16, 3e-2}}) {
     Cuda b(0, math);
     CHECK(b.math() == math);
     const Index shapes[][3] = {{64, 64, 64}, {257, 96, 40}, {512, 256, 256}, {3, 5, 1000}};

@@ -26,7 +26,8 @@ TEST_CASE("every status has a sentence of its own") {
   using backend::cuda::explain;
   CHECK(explain(cudaErrorNoDevice, "x").find("compute capability 8.0") != std::string::npos);
   CHECK(explain(cudaErrorInsufficientDriver, "x").find("newer driver") != std::string::npos);
-  CHECK(explain(cudaErrorMemoryAllocation, "another 12 bytes").find("too little free memory for another 12 bytes") != std::string::npos);
+  CHECK(explain(cudaErrorMemoryAllocation, "another 12 bytes").find("too little free memory for another 12 bytes") !=
+        std::string::npos);
   CHECK(explain(cudaErrorNoKernelImageForDevice, "x").find("CMAKE_CUDA_ARCHITECTURES") != std::string::npos);
   CHECK(explain(cudaErrorLaunchFailure, "running kernels").find("running kernels") != std::string::npos);
   CHECK_THROWS_AS(backend::cuda::check(CUBLAS_STATUS_INTERNAL_ERROR, "multiplying matrices"), DeviceError);

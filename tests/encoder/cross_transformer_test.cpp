@@ -106,7 +106,8 @@ TEST_CASE("derivatives of a cross transformer and of a label decoder over ragged
     encoder::CrossTransformer<E> cross(10, 4, 2, 3, 1, 0.3);
     CHECK(nn::check_module(
               cross, {nn::check_values(2 * 4), nn::check_values(3 * 4, 2)},
-              [&](auto& ctx, const auto& x) { return cross(ctx, matrix(2, 4)(x[0]), matrix(3, 4)(x[1]), join, 0); }, options) == "");
+              [&](auto& ctx, const auto& x) { return cross(ctx, matrix(2, 4)(x[0]), matrix(3, 4)(x[1]), join, 0); },
+              options) == "");
     encoder::LabelDecoderConfig config;
     config.layers = 2;
     encoder::LabelDecoder<E> decoder(config, 2, 4, 2, 3);

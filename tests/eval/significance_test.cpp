@@ -18,20 +18,13 @@ const std::vector<Metric> kAll{Metric::Accuracy, Metric::Precision,  Metric::Rec
 
 double of(const Metrics& m, Metric metric) {
   switch (metric) {
-    case Metric::Accuracy:
-      return m.accuracy;
-    case Metric::Precision:
-      return m.precision;
-    case Metric::Recall:
-      return m.recall;
-    case Metric::MicroF1:
-      return m.micro_f1;
-    case Metric::MacroF1:
-      return m.macro_f1;
-    case Metric::WeightedF1:
-      return m.weighted_f1;
-    case Metric::MeanAuc:
-      return m.mean_auc.value();
+    case Metric::Accuracy: return m.accuracy;
+    case Metric::Precision: return m.precision;
+    case Metric::Recall: return m.recall;
+    case Metric::MicroF1: return m.micro_f1;
+    case Metric::MacroF1: return m.macro_f1;
+    case Metric::WeightedF1: return m.weighted_f1;
+    case Metric::MeanAuc: return m.mean_auc.value();
   }
   return 0;
 }

@@ -5,8 +5,8 @@
 #include "ramer/io/json.hpp"
 #include "ramer/model/early_fusion.hpp"
 #include "ramer/model/recipes.hpp"
-#include "ramer/model/tailor_config.hpp"
 #include "ramer/model/tailor.hpp"
+#include "ramer/model/tailor_config.hpp"
 #include "ramer/train/trainer_config.hpp"
 
 using namespace ramer;

@@ -15,7 +15,8 @@ namespace {
 
 void use(const data::Dataset& dataset) {
   fuzz::only_own_errors([&] { data::split_samples(dataset); });
-  for (const auto view : {data::PersonView::kPersons, data::PersonView::kTarget, data::PersonView::kAll, data::PersonView::kMoment}) {
+  for (const auto view :
+       {data::PersonView::kPersons, data::PersonView::kTarget, data::PersonView::kAll, data::PersonView::kMoment}) {
     fuzz::only_own_errors([&] {
       const Schema schema = train::make_schema(dataset, {.view = view});
       data::BatchBuilder builder(dataset, train::batch_options(schema, view));

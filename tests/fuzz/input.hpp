@@ -89,7 +89,8 @@ inline void mutate_header(nlohmann::json& header, std::minstd_rand& random) {
   if (!at->is_object()) return;
   auto shape = at->find("shape"), offsets = at->find("data_offsets"), dtype = at->find("dtype");
   static constexpr const char* kTypes[] = {"F32", "F64", "I32", "I64", "U8", "F16", "BF16", "BOOL", "F8_E4M3"};
-  static constexpr std::uint64_t kNumbers[] = {0, 1, 2, 3, 1ull << 20, 1ull << 31, 1ull << 40, 1ull << 62, ~0ull >> 1, ~0ull};
+  static constexpr std::uint64_t kNumbers[] = {0,          1,          2,          3,          1ull << 20,
+                                               1ull << 31, 1ull << 40, 1ull << 62, ~0ull >> 1, ~0ull};
   switch (below(7)) {
     case 0:
       if (shape != at->end() && shape->is_array() && !shape->empty()) (*shape)[below(shape->size())] = kNumbers[below(10)];

@@ -23,7 +23,8 @@ class GoldenFile {
     kind = file_.metadata("kind", "");
     name = path.filename().string();
     for (const char* key : {"state_from", "sibling"}) {
-      if (config.contains(key)) parent_ = std::make_shared<GoldenFile>(path.parent_path() / (config[key].get<std::string>() + ".safetensors"));
+      if (config.contains(key))
+        parent_ = std::make_shared<GoldenFile>(path.parent_path() / (config[key].get<std::string>() + ".safetensors"));
     }
     difference_ = metadata_json("f32_maxdiff");
     // A curve may keep its settings in the metadata, and leave those of the model to the file that it starts from.
@@ -56,7 +57,8 @@ class GoldenFile {
   }
   /// The largest difference between a float32 and a float64 run of the program that wrote the tensor; 0 if not known.
   double float_difference(const std::string& tensor) const {
-    if (difference_.is_object() && difference_.contains(tensor) && difference_[tensor].is_number()) return difference_[tensor].get<double>();
+    if (difference_.is_object() && difference_.contains(tensor) && difference_[tensor].is_number())
+      return difference_[tensor].get<double>();
     return parent_ ? parent_->float_difference(tensor) : 0.0;
   }
 
@@ -91,9 +93,10 @@ inline double dropout_rate(const Json& options, const char* place) {
 }
 
 /// Empty if the numbers agree (docs/design.md: double 1e-9 of the largest; float 1e-4 of it or four times the yardstick), else a sentence.
-inline std::string compare(const std::string& what, const std::vector<double>& ours, const std::vector<double>& theirs, bool is_float,
-                           double yardstick, double absolute = 0, double relative = 0) {
-  if (ours.size() != theirs.size()) return what + ": " + std::to_string(ours.size()) + " numbers, the file has " + std::to_string(theirs.size());
+inline std::string compare(const std::string& what, const std::vector<double>& ours, const std::vector<double>& theirs,
+                           bool is_float, double yardstick, double absolute = 0, double relative = 0) {
+  if (ours.size() != theirs.size())
+    return what + ": " + std::to_string(ours.size()) + " numbers, the file has " + std::to_string(theirs.size());
   double largest = 0;
   for (double x : theirs) largest = std::max(largest, std::abs(x));
   double allowed = (relative > 0 ? relative : is_float ? 1e-4 : 1e-9) * largest;
@@ -103,7 +106,8 @@ inline std::string compare(const std::string& what, const std::vector<double>& o
     if (!(std::abs(ours[i] - theirs[i]) <= allowed)) {
       std::ostringstream text;
       text.precision(12);
-      text << what << "[" << i << "]: " << ours[i] << ", the file has " << theirs[i] << " (largest " << largest << ", allowed " << allowed << ")";
+      text << what << "[" << i << "]: " << ours[i] << ", the file has " << theirs[i] << " (largest " << largest
+           << ", allowed " << allowed << ")";
       return text.str();
     }
   }

@@ -41,7 +41,8 @@ class Recorder : public nn::Taps<E> {
   };
   std::map<std::string, Entry> entries;  ///< "X_alpha.0"; without modality "F"
 
-  void on(std::string_view name, Index which, const Real* data, Index size, autodiff::Slot<Real>* slot, typename E::Tape& tape) override {
+  void on(std::string_view name, Index which, const Real* data, Index size, autodiff::Slot<Real>* slot,
+          typename E::Tape& tape) override {
     if (name.empty()) return;
     Entry& e = entries[std::string(name) + (which < 0 ? "" : "." + std::to_string(which))];
     e.value = test::doubles(tape.backend(), data, size);
@@ -51,7 +52,8 @@ class Recorder : public nn::Taps<E> {
   /// After the sweep, before the workspace is rewound.
   void read_adjoints(typename E::Backend& backend) {
     for (auto& [name, e] : entries) {
-      if (e.slot && e.slot->written) e.adjoint = test::doubles(backend, static_cast<const Real*>(e.slot->adjoint), e.slot->size);
+      if (e.slot && e.slot->written)
+        e.adjoint = test::doubles(backend, static_cast<const Real*>(e.slot->adjoint), e.slot->size);
     }
   }
 };
@@ -66,8 +68,12 @@ class ModelComparison {
   static constexpr bool is_float = std::is_same_v<Real, float>;
   enum class Part { Value, Adjoint, Evaluation };  ///< `mid/`, `grad_mid/`, `eval_.../`
 
-  ModelComparison(const GoldenFile& file, Batch batch, const Schema& schema, const Config& config, const train::OptimizerConfig& optimizer)
-      : file_(file), batch_(std::move(batch)), model_(schema, config, typename ModelType::Backend()), optimizer_(optimizer) {}
+  ModelComparison(const GoldenFile& file, Batch batch, const Schema& schema, const Config& config,
+                  const train::OptimizerConfig& optimizer)
+      : file_(file),
+        batch_(std::move(batch)),
+        model_(schema, config, typename ModelType::Backend()),
+        optimizer_(optimizer) {}
   virtual ~ModelComparison() = default;
 
   std::vector<std::string> problems;
@@ -106,7 +112,9 @@ class ModelComparison {
         if (aside(columns[c])) continue;
         std::optional<double> ours = loss_value(report, columns[c]);
         if (columns[c] == "lr_used" || columns[c] == "lr_scheduled") {
-          ours = optimizer_.rate * (total > 0 ? train::schedule_factor(optimizer_.schedule, static_cast<double>(s) / total, optimizer_.warmup) : 1);
+          ours = optimizer_.rate *
+                 (total > 0 ? train::schedule_factor(optimizer_.schedule, static_cast<double>(s) / total, optimizer_.warmup)
+                            : 1);
         }
         if (!ours) {
           if (theirs != 0 && !std::isnan(theirs)) problems.push_back("curve column " + columns[c] + " is not computed");
@@ -148,8 +156,8 @@ class ModelComparison {
   /// Our name of a file's intermediate; nothing: it has no counterpart here, or is not compared in this part.
   virtual std::optional<std::string> intermediate(const std::string& theirs, Part) const { return theirs; }
   /// Our layout of an intermediate as that of the file's `tensor`, or nothing if the tap does not exist.
-  virtual std::optional<std::vector<double>> arranged(const std::string& name, const std::string& tensor, const Recorder<E>& recorder,
-                                                      bool adjoint) const = 0;
+  virtual std::optional<std::vector<double>> arranged(const std::string& name, const std::string& tensor,
+                                                      const Recorder<E>& recorder, bool adjoint) const = 0;
   /// Hides what a file may hold as it likes.
   virtual void hide(const std::string& /*name*/, const std::string& /*tensor*/, std::vector<double>& /*theirs*/) const {}
   virtual void indices() {}
@@ -176,7 +184,8 @@ class ModelComparison {
   static std::optional<std::size_t> modality_in(const std::string& name, const std::vector<std::string>& modalities) {
     const std::size_t dot = name.find('.');
     if (dot == std::string::npos) return std::nullopt;
-    return static_cast<std::size_t>(std::find(modalities.begin(), modalities.end(), name.substr(dot + 1)) - modalities.begin());
+    return static_cast<std::size_t>(std::find(modalities.begin(), modalities.end(), name.substr(dot + 1)) -
+                                    modalities.begin());
   }
   /// A tapped value or its adjoint, 0 where none arrived.
   static std::optional<std::vector<double>> tapped(const std::string& key, const Recorder<E>& recorder, bool adjoint) {
@@ -187,7 +196,8 @@ class ModelComparison {
     return x;
   }
   /// (R, D) packed rows at places (sample * 2^32 + place) -> (B, places, D); places without a row are zero.
-  static std::vector<double> unpacked(const std::vector<double>& x, const std::vector<std::uint64_t>& row_key, const std::vector<Index>& shape) {
+  static std::vector<double> unpacked(const std::vector<double>& x, const std::vector<std::uint64_t>& row_key,
+                                      const std::vector<Index>& shape) {
     std::vector<double> y(static_cast<std::size_t>(checked_size(shape)), 0.0);
     const auto width = static_cast<std::size_t>(shape[2]);
     for (std::size_t r = 0; r < row_key.size(); ++r) {
@@ -206,12 +216,14 @@ class ModelComparison {
       const std::string theirs = parameter_name(p->name), tensor = "before/param/" + theirs;
       if (!file_.has(tensor)) {
         // A parameter that a file does not know of must have no effect on it; `gradients` sees to that.
-        if (!optional_parameter(p->name)) problems.push_back("the file has no parameter for " + p->name + " (" + theirs + ")");
+        if (!optional_parameter(p->name))
+          problems.push_back("the file has no parameter for " + p->name + " (" + theirs + ")");
         continue;
       }
       const std::vector<double> values = file_.values(tensor);
       if (static_cast<Index>(values.size()) != p->size()) {
-        problems.push_back(p->name + ": " + std::to_string(p->size()) + " numbers, the file has " + std::to_string(values.size()));
+        problems.push_back(p->name + ": " + std::to_string(p->size()) + " numbers, the file has " +
+                           std::to_string(values.size()));
         continue;
       }
       put_doubles(model_.backend(), values, p->value.data());
@@ -232,7 +244,8 @@ class ModelComparison {
       const std::optional<double> ours = loss_value(report, name);
       const double theirs = file_.values("loss/" + name)[0];
       if (!ours) {
-        if (!knows(name) || (theirs != 0 && !weightless(name))) problems.push_back("loss/" + name + " = " + std::to_string(theirs) + " is not computed");
+        if (!knows(name) || (theirs != 0 && !weightless(name)))
+          problems.push_back("loss/" + name + " = " + std::to_string(theirs) + " is not computed");
         continue;
       }
       check("loss/" + name, {*ours});
@@ -276,7 +289,8 @@ class ModelComparison {
         ++compared;
         continue;
       }
-      const std::vector<double> g = slot.written ? doubles(slot.adjoint, slot.size) : std::vector<double>(static_cast<std::size_t>(p->size()), 0.0);
+      const std::vector<double> g =
+          slot.written ? doubles(slot.adjoint, slot.size) : std::vector<double>(static_cast<std::size_t>(p->size()), 0.0);
       const double absolute = key_bias ? (is_float ? 1e-5 : 1e-12) : is_float ? 1e-8 : 0;
       if (file_.own(tensor)) check(tensor, g, file_.values(tensor), file_.float_difference(tensor), absolute);
       if (norms.contains(theirs)) {
@@ -284,7 +298,8 @@ class ModelComparison {
         for (double x : g) squares += x * x;
         check("grad_norm of " + theirs, {std::sqrt(squares)}, {norms.at(theirs)}, file_.float_difference(tensor), absolute);
         // A file without `no_grad` leaves it open whether a mean over no cell reaches anything.
-        if (norms.at(theirs) == 0 && !key_bias && slot.written && no_grad.is_array()) problems.push_back(p->name + " was reached, and must not be");
+        if (norms.at(theirs) == 0 && !key_bias && slot.written && no_grad.is_array())
+          problems.push_back(p->name + " was reached, and must not be");
       }
     }
     for (const std::string& name : file_.own_names("grad/")) {

@@ -63,10 +63,11 @@ struct RamerCase {
     if constexpr (requires { c.projection.generator_input; }) {
       c.projection.generator_dropout = dropout_rate(options, "generator");
       c.projection.specificity_dropout = dropout_rate(options, "specificity");
-      const std::map<std::string, projection::Level> levels{{"alpha", projection::Level::Alpha},
-                                                            {"beta", projection::Level::Beta},
-                                                            {"gamma", projection::Level::Top},  // the last one, also where it is another
-                                                            {"top", projection::Level::Top}};
+      const std::map<std::string, projection::Level> levels{
+          {"alpha", projection::Level::Alpha},
+          {"beta", projection::Level::Beta},
+          {"gamma", projection::Level::Top},  // the last one, also where it is another
+          {"top", projection::Level::Top}};
       c.projection.generator_input = levels.at(options.at("g_input").get<std::string>());
       c.projection.specificity_input = levels.at(options.at("f_input").get<std::string>());
     }
@@ -87,11 +88,12 @@ struct RamerCase {
     c.shuffle.labels_follow = options.at("labels_follow").get<bool>();
     c.missing = options.at("missing") == "all" ? encoder::Missing::All : encoder::Missing::PresentOnly;
     const std::string time = options.value("target_time", "all");
-    c.target_time = time == "marked" ? encoder::TargetTime::Marked
+    c.target_time = time == "marked"    ? encoder::TargetTime::Marked
                     : time == "segment" ? encoder::TargetTime::Segment
                                         : encoder::TargetTime::All;
     for (const Json& name : options.value("fusion_order", Json::array())) {
-      c.fusion_order.push_back(std::find(modalities.begin(), modalities.end(), name.get<std::string>()) - modalities.begin());
+      c.fusion_order.push_back(std::find(modalities.begin(), modalities.end(), name.get<std::string>()) -
+                               modalities.begin());
     }
     c.threshold = options.at("threshold").get<double>();
     c.weights = weights();
@@ -100,18 +102,11 @@ struct RamerCase {
 
   loss::Weights weights() const {
     loss::Weights w;
-    const std::map<std::string, double*> fields{{"w_alpha", &w.cls_alpha},
-                                                {"w_beta", &w.cls_beta},
-                                                {"w_gamma", &w.cls_gamma},
-                                                {"w_rec_tilde", &w.rec_tilde},
-                                                {"w_rec_beta", &w.rec_beta},
-                                                {"w_rec_gamma", &w.rec_gamma},
-                                                {"w_scl", &w.contrast},
-                                                {"w_suf", &w.shuffled},
-                                                {"w_suf_unshuffled", &w.unshuffled},
-                                                {"w_adv", &w.adversarial},
-                                                {"w_orth", &w.orthogonality},
-                                                {"w_cml", &w.common_semantic}};
+    const std::map<std::string, double*> fields{
+        {"w_alpha", &w.cls_alpha},     {"w_beta", &w.cls_beta},      {"w_gamma", &w.cls_gamma},
+        {"w_rec_tilde", &w.rec_tilde}, {"w_rec_beta", &w.rec_beta},  {"w_rec_gamma", &w.rec_gamma},
+        {"w_scl", &w.contrast},        {"w_suf", &w.shuffled},       {"w_suf_unshuffled", &w.unshuffled},
+        {"w_adv", &w.adversarial},     {"w_orth", &w.orthogonality}, {"w_cml", &w.common_semantic}};
     for (const auto& [key, field] : fields) *field = options.at(key).get<double>();
     return w;
   }
@@ -223,7 +218,8 @@ struct RamerCase {
       const std::string& m = modalities[k];
       if (cut("encoder." + m + ".", rest)) return encoder_name(m, rest);
       if (cut("alignment." + m + ".position.layer.", rest))  // <l>.weight_ih is weight_ih_l<l>
-        return m.substr(0, 1) + "2t_ctc.pred_output_position_inclu_blank." + rest.substr(rest.find('.') + 1) + "_l" + rest.substr(0, rest.find('.'));
+        return m.substr(0, 1) + "2t_ctc.pred_output_position_inclu_blank." + rest.substr(rest.find('.') + 1) + "_l" +
+               rest.substr(0, rest.find('.'));
       if (cut("auxiliary." + m + ".reduce.", rest)) return "aux_reduce_" + m + "." + rest;
       if (cut("label_attention." + m + ".", rest)) return m + "_attention.attention." + rest;
       if (cut("specificity." + m + ".", rest)) return "private_feature_extractor." + std::to_string(k) + ".0." + rest;

@@ -23,7 +23,8 @@ struct GivenShuffle : shuffle::Stack {
 
 /// Of the places that come out, those that the file's masks leave out are neither keys nor looked at.
 struct GivenPlaces : encoder::CtcAlignment {
-  static void build(encoder::AlignmentPlan& plan, const Config& c, const ModalityBatch& m, Index positions, encoder::TokenPlan& tokens) {
+  static void build(encoder::AlignmentPlan& plan, const Config& c, const ModalityBatch& m, Index positions,
+                    encoder::TokenPlan& tokens) {
     encoder::CtcAlignment::build(plan, c, m, positions, tokens);
     const auto mask = GivenShuffle::file->values("in/" + m.name + "_mask");
     REQUIRE(mask.size() == tokens.key.size());
@@ -48,7 +49,8 @@ class RamerComparison : public ModelComparison<Model<R, Backend, Precision>> {
   RamerCase case_;
 
   RamerComparison(const GoldenFile& file, const RamerCase& golden)
-      : Base(file, golden.batch(), golden.schema(), golden.template configuration<typename ModelType::Config>(), golden.optimizer()),
+      : Base(file, golden.batch(), golden.schema(), golden.template configuration<typename ModelType::Config>(),
+             golden.optimizer()),
         case_(golden) {
     GivenShuffle::file = &file;
   }
@@ -94,22 +96,26 @@ class RamerComparison : public ModelComparison<Model<R, Backend, Precision>> {
     }
     if constexpr (R::Contrast::queue) {
       const auto& queue = model_.state().queue;
-      if (file_.own(prefix + "buffer/queue")) check_state(prefix, prefix + "buffer/queue", doubles(queue.rows.data(), queue.rows.size()));
+      if (file_.own(prefix + "buffer/queue"))
+        check_state(prefix, prefix + "buffer/queue", doubles(queue.rows.data(), queue.rows.size()));
       for (const char* name : {"buffer/queue_ids", "buffer/queue_label"}) {
-        if (file_.own(prefix + name)) check(prefix + name, doubles(queue.ids.data(), queue.ids.size()), queue_ids(prefix), 0);
+        if (file_.own(prefix + name))
+          check(prefix + name, doubles(queue.ids.data(), queue.ids.size()), queue_ids(prefix), 0);
       }
       if (file_.own(prefix + "buffer/queue_ptr")) check(prefix + "buffer/queue_ptr", {static_cast<double>(queue.pointer)});
     }
   }
   /// The released codes start the queue with random numbers as labels: what is no integer is no class.
   std::vector<double> queue_ids(const std::string& prefix) const {
-    std::vector<double> ids = file_.values(prefix + "buffer/" + (file_.has(prefix + "buffer/queue_ids") ? "queue_ids" : "queue_label"));
+    std::vector<double> ids =
+        file_.values(prefix + "buffer/" + (file_.has(prefix + "buffer/queue_ids") ? "queue_ids" : "queue_label"));
     for (double& id : ids)
       if (id != std::floor(id)) id = -1;
     return ids;
   }
   void check_state(const std::string& prefix, const std::string& tensor, const std::vector<double>& ours) {
-    check(tensor, ours, file_.values(tensor), file_.float_difference(tensor), 0, prefix == "final/" ? (is_float ? 2e-3 : 1e-7) : 0);
+    check(tensor, ours, file_.values(tensor), file_.float_difference(tensor), 0,
+          prefix == "final/" ? (is_float ? 2e-3 : 1e-7) : 0);
   }
 
   std::optional<double> loss_value(const train::StepReport& report, const std::string& theirs) const override {
@@ -139,11 +145,12 @@ class RamerComparison : public ModelComparison<Model<R, Backend, Precision>> {
     const std::optional<std::string> name = named(theirs);
     if (!name) return std::nullopt;
     const std::string base = name->substr(0, name->find('.'));
-    if (part == Part::Evaluation) return base != "pred_labels" && (seen_elsewhere(base) || of_a_loss(*name)) ? std::nullopt : name;
+    if (part == Part::Evaluation)
+      return base != "pred_labels" && (seen_elsewhere(base) || of_a_loss(*name)) ? std::nullopt : name;
     return seen_elsewhere(base) || (part == Part::Adjoint && inside_a_kernel.contains(base)) ? std::nullopt : name;
   }
-  std::optional<std::vector<double>> arranged(const std::string& name, const std::string& tensor, const Recorder<E>& recorder,
-                                              bool adjoint) const override {
+  std::optional<std::vector<double>> arranged(const std::string& name, const std::string& tensor,
+                                              const Recorder<E>& recorder, bool adjoint) const override {
     const std::string base = name.substr(0, name.find('.'));
     std::string key = base == "scl_mean_log_prob_pos" ? "scl_loss_per_anchor" : base == "cml_prob" ? "cml_logit" : base;
     if (base == "agg_scores_mean") key = "agg_out";
@@ -160,7 +167,8 @@ class RamerComparison : public ModelComparison<Model<R, Backend, Precision>> {
     }
     if (base == "agg_scores_mean") return mean_scores(recorder.entries.at("agg_out").value);
     if (by_token(base) || base == "aux_inter" || base == "aux_intra") {
-      return case_.persons ? this->unpacked(x, tokens(m).row_key, file_.shape(tensor)) : x;  // without persons every place is a token
+      return case_.persons ? this->unpacked(x, tokens(m).row_key, file_.shape(tensor))
+                           : x;  // without persons every place is a token
     }
     if (base == "aux_reduced_target") return target_rows(x, m, file_.shape(tensor));
     if (base == "label_attention") return transposed_weights(x, m, file_.shape(tensor));
@@ -170,7 +178,9 @@ class RamerComparison : public ModelComparison<Model<R, Backend, Precision>> {
   static bool by_token(const std::string& base) {
     return base == "normed" || base.starts_with("layer") || base == "encoder_in" || base == "encoder_out";
   }
-  const encoder::TokenPlan& tokens(std::size_t m) const { return m < plan_->tokens.size() ? plan_->tokens[m] : plan_->personality_tokens; }
+  const encoder::TokenPlan& tokens(std::size_t m) const {
+    return m < plan_->tokens.size() ? plan_->tokens[m] : plan_->personality_tokens;
+  }
   /// (R_t, D) -> (B, most segments, D) in order of segments.
   std::vector<double> target_rows(const std::vector<double>& x, std::size_t m, const std::vector<Index>& shape) const {
     std::vector<double> y(static_cast<std::size_t>(checked_size(shape)), 0.0);
@@ -187,7 +197,8 @@ class RamerComparison : public ModelComparison<Model<R, Backend, Precision>> {
     return b * static_cast<std::size_t>(times) + segment;
   }
   /// (R_t, C) -> (B, C, times).
-  std::vector<double> transposed_weights(const std::vector<double>& x, std::size_t m, const std::vector<Index>& shape) const {
+  std::vector<double> transposed_weights(const std::vector<double>& x, std::size_t m,
+                                         const std::vector<Index>& shape) const {
     std::vector<double> y(static_cast<std::size_t>(checked_size(shape)), 0.0);
     const bool concatenated = m < plan_->auxiliary.rows.size();  // the modality's places, then as many of the personality
     const encoder::LabelRows& t = concatenated ? plan_->auxiliary.rows[m] : tokens(m);
@@ -201,7 +212,8 @@ class RamerComparison : public ModelComparison<Model<R, Backend, Precision>> {
   }
   /// (K, B, rest) -> (B, K, rest).
   std::vector<double> slots_inside(const std::vector<double>& x) const {
-    const std::size_t n = static_cast<std::size_t>(batch_.size), k = static_cast<std::size_t>(R::ShuffleInput::slots(model_.schema().modality_count()));
+    const std::size_t n = static_cast<std::size_t>(batch_.size),
+                      k = static_cast<std::size_t>(R::ShuffleInput::slots(model_.schema().modality_count()));
     const std::size_t rest = x.size() / n / k;
     std::vector<double> y(x.size());
     for (std::size_t b = 0; b < n; ++b)
@@ -211,9 +223,10 @@ class RamerComparison : public ModelComparison<Model<R, Backend, Precision>> {
 
   /// Index arrays are compared by `indices`, labels by `evaluate`; the rest other values determine.
   static bool seen_elsewhere(const std::string& base) {
-    static const std::set<std::string> names{"present", "pred_labels", "shuffle_pi", "shuffle_rho", "shuffle_sample_idx",
-                                             "shuffle_modality_idx", "shuffle_labels", "shuffle_label_mask", "scl_class_ids",
-                                             "scl_row_max", "winner_alpha", "winner_beta", "winner_gamma"};
+    static const std::set<std::string> names{
+        "present",        "pred_labels",        "shuffle_pi",    "shuffle_rho", "shuffle_sample_idx", "shuffle_modality_idx",
+        "shuffle_labels", "shuffle_label_mask", "scl_class_ids", "scl_row_max", "winner_alpha",       "winner_beta",
+        "winner_gamma"};
     return names.contains(base) || base.ends_with("_phase1");
   }
   /// Made for a loss alone, and so not at evaluation.
@@ -253,7 +266,8 @@ class RamerComparison : public ModelComparison<Model<R, Backend, Precision>> {
   std::vector<double> mean_scores(const std::vector<double>& logits) const {
     const std::size_t cells = static_cast<std::size_t>(batch_.size * batch_.label_count), k = logits.size() / cells;
     std::vector<double> mean(cells, 0.0);
-    for (std::size_t i = 0; i < logits.size(); ++i) mean[i % cells] += 1.0 / (1.0 + std::exp(-logits[i])) / static_cast<double>(k);
+    for (std::size_t i = 0; i < logits.size(); ++i)
+      mean[i % cells] += 1.0 / (1.0 + std::exp(-logits[i])) / static_cast<double>(k);
     return mean;
   }
 };

@@ -6,7 +6,9 @@
 using namespace ramer;
 using namespace ramer::test;
 
-TEST_CASE("RAMer agrees with the golden files in float") { run_files({{"", &compare_ramer<recipe::Ramer, backend::Cpu, Float>}}); }
+TEST_CASE("RAMer agrees with the golden files in float") {
+  run_files({{"", &compare_ramer<recipe::Ramer, backend::Cpu, Float>}});
+}
 
 TEST_CASE("the reference backend agrees with the golden files") {
   run_files({{"", &compare_ramer<recipe::Ramer, backend::Reference, Double>}});

@@ -37,8 +37,9 @@ TEST_CASE("every golden file has a test, or a reason to have none") {
                                     "shuffle=none",
                                     "shuffle_input=gamma",
                                     "shuffle_input=four_slots"};
-  const std::set<std::string> other_kinds{"shuffle_vectors", "metrics", "ramer_released", "ramer_released_curve", "carat", "carat_curve",
-                                          "tailor", "tailor_curve", "ctc_loss", "lstm"};
+  const std::set<std::string> other_kinds{"shuffle_vectors", "metrics",     "ramer_released", "ramer_released_curve",
+                                          "carat",           "carat_curve", "tailor",         "tailor_curve",
+                                          "ctc_loss",        "lstm"};
   std::map<std::string, int> skipped;
   for (const auto& path : golden_files()) {
     const GoldenFile file(path);

@@ -8,15 +8,23 @@ namespace ramer::test {
 
 /// The choices of a file that are types here, those that differ from the default alone.
 inline std::string choices(const GoldenFile& file) {
-  const std::map<std::string, Json> defaults{{"rec_levels", "both"}, {"autoencoder", true}, {"use_C", true},
-                                             {"use_S", true},        {"orth", "cs_slots"},  {"cml", "per_modality"},
-                                             {"rec", "mse"},         {"contrast", "queue"}, {"shuffle", "default"},
-                                             {"shuffle_input", "C+S"}, {"adversary", "gradient_reversal"}};
+  const std::map<std::string, Json> defaults{{"rec_levels", "both"},
+                                             {"autoencoder", true},
+                                             {"use_C", true},
+                                             {"use_S", true},
+                                             {"orth", "cs_slots"},
+                                             {"cml", "per_modality"},
+                                             {"rec", "mse"},
+                                             {"contrast", "queue"},
+                                             {"shuffle", "default"},
+                                             {"shuffle_input", "C+S"},
+                                             {"adversary", "gradient_reversal"}};
   std::string text;
   if (file.config.at("options").value("aux", "") == "time_concat") text = "aux=time_concat";  // else with persons or without
   for (const auto& [key, usual] : defaults) {
     const Json value = file.config.at("options").value(key, usual);
-    if (value != usual) text += (text.empty() ? "" : " ") + key + "=" + (value.is_string() ? value.get<std::string>() : value.dump());
+    if (value != usual)
+      text += (text.empty() ? "" : " ") + key + "=" + (value.is_string() ? value.get<std::string>() : value.dump());
   }
   return text;
 }

@@ -22,7 +22,9 @@ TEST_CASE("RAMer as released agrees with the released code") {
   run_kind("ramer_released", true, true, &compare_ramer<recipe::RamerReleased, backend::Cpu, Double>);
 }
 
-TEST_CASE("CARAT agrees with the released code") { run_kind("carat", true, true, &compare_ramer<GivenCarat, backend::Cpu, Double>); }
+TEST_CASE("CARAT agrees with the released code") {
+  run_kind("carat", true, true, &compare_ramer<GivenCarat, backend::Cpu, Double>);
+}
 
 TEST_CASE("CARAT for unaligned input agrees with the released code") {
   run_kind("carat", true, false, &compare_ramer<GivenCaratUnaligned, backend::Cpu, Double>);

@@ -118,7 +118,8 @@ struct TailorCase {
     if (cut("discriminator.inner.")) return "modal_discriminator.0." + rest;
     if (cut("discriminator.outer.")) return "modal_discriminator.3." + rest;
     if (cut("head.")) return "cross_classifier." + rest;
-    for (const auto& [part, theirs] : {std::pair{"fusion.0.", "va_cross"}, {"fusion.1.", "vat_cross"}, {"fusion.2.", "pc_cross"}})
+    for (const auto& [part, theirs] :
+         {std::pair{"fusion.0.", "va_cross"}, {"fusion.1.", "vat_cross"}, {"fusion.2.", "pc_cross"}})
       if (cut(part)) return encoder_name(theirs, rest);
     if (ours == "decoder.embedding") return "decoder.embeddings.word_embeddings.weight";
     if (cut("decoder.")) return decoder_name(rest);
@@ -134,8 +135,11 @@ struct TailorCase {
 
   /// Our tap of the file's intermediate.
   std::string tap(const std::string& theirs) const {
-    static const std::map<std::string, std::string> whole{{"va_cross", "cross.0"}, {"vat_cross", "cross.1"}, {"pc_cross", "cross.2"},
-                                                          {"decoded", "label_decoder"}, {"head_logit", "logit"}};
+    static const std::map<std::string, std::string> whole{{"va_cross", "cross.0"},
+                                                          {"vat_cross", "cross.1"},
+                                                          {"pc_cross", "cross.2"},
+                                                          {"decoded", "label_decoder"},
+                                                          {"head_logit", "logit"}};
     if (const auto found = whole.find(theirs); found != whole.end()) return found->second;
     const std::size_t dot = theirs.find('.');
     if (dot == std::string::npos) return theirs;
@@ -146,9 +150,12 @@ struct TailorCase {
   }
 
   static const std::map<std::string, std::string>& terms() {
-    static const std::map<std::string, std::string> names{{"cls", "classification"}, {"adv_C", "adv_commonality"},
-                                                          {"adv_P", "adv_specificity"}, {"orth_CP", "orth_common_specific"},
-                                                          {"orth_PP", "orth_specific_specific"}, {"cml", "common_semantic"},
+    static const std::map<std::string, std::string> names{{"cls", "classification"},
+                                                          {"adv_C", "adv_commonality"},
+                                                          {"adv_P", "adv_specificity"},
+                                                          {"orth_CP", "orth_common_specific"},
+                                                          {"orth_PP", "orth_specific_specific"},
+                                                          {"cml", "common_semantic"},
                                                           {"ctc", "ctc"}};
     return names;
   }

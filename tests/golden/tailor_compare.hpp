@@ -21,7 +21,8 @@ class TailorComparison : public ModelComparison<Model<R, Backend, Precision>> {
   TailorCase case_;
 
   TailorComparison(const GoldenFile& file, const TailorCase& golden)
-      : Base(file, golden.batch(), golden.schema(), golden.template configuration<typename ModelType::Config>(), golden.optimizer()),
+      : Base(file, golden.batch(), golden.schema(), golden.template configuration<typename ModelType::Config>(),
+             golden.optimizer()),
         case_(golden) {}
 
   std::string parameter_name(const std::string& ours) const override { return case_.parameter_name(ours); }

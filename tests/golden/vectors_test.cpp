@@ -68,13 +68,14 @@ void compare_loss(const GoldenFile& file, const std::string& name, const Json& s
     CHECK(std::isfinite(ours[b]) == (possible[b] != 0));
     if (possible[b] == 0) ours[b] = 0;
   }
-  const double loss_yardstick = settings.at("f32_loss").get<double>(), gradient_yardstick = settings.at("f32_gradient").get<double>();
+  const double loss_yardstick = settings.at("f32_loss").get<double>(),
+               gradient_yardstick = settings.at("f32_gradient").get<double>();
   CHECK(compare("loss", ours, per_sample, is_float, loss_yardstick) == "");
   CHECK(compare("sum", as_double(value.data(), 1), {sum}, is_float, loss_yardstick) == "");
   const typename E::Tape::Seed seed{value, Real(1)};
   tape.reverse(std::span(&seed, 1));
-  CHECK(compare("gradient", as_double(gradient.data(), slot.size), packed<double>(file.values(name + "/gradient"), rows, width),
-                is_float, gradient_yardstick) == "");
+  CHECK(compare("gradient", as_double(gradient.data(), slot.size),
+                packed<double>(file.values(name + "/gradient"), rows, width), is_float, gradient_yardstick) == "");
 }
 
 template <class E>

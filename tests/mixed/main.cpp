@@ -5,7 +5,8 @@
 
 int main() {
   const ramer::test::Kernels a = ramer::test::baseline_unit(), b = ramer::test::native_unit();
-  for (const auto& kernels : {a, b}) std::printf("%s: difference to the reference %.3g\n", kernels.instruction_set.c_str(), kernels.worst);
+  for (const auto& kernels : {a, b})
+    std::printf("%s: difference to the reference %.3g\n", kernels.instruction_set.c_str(), kernels.worst);
   if (!(a.worst < 1e-4 && b.worst < 1e-4)) {
     std::puts("a part of the program computes something else");
     return 1;

@@ -23,7 +23,8 @@ Kernels RAMER_UNIT() {
       for (std::size_t k = 0; k < a.size(); ++k) {
         kernels.worst = std::max(kernels.worst, difference(a[k], b[k]));
         const auto* bytes = reinterpret_cast<const unsigned char*>(a[k].data());
-        for (std::size_t n = 0; n < a[k].size() * sizeof(float); ++n) kernels.digest = (kernels.digest ^ bytes[n]) * 1099511628211ull;
+        for (std::size_t n = 0; n < a[k].size() * sizeof(float); ++n)
+          kernels.digest = (kernels.digest ^ bytes[n]) * 1099511628211ull;
       }
     }
   }

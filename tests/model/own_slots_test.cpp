@@ -34,7 +34,8 @@ struct TokenWise {
     nn::LayerNorm<E> norm;
     nn::Linear<E> inner, outer;
 
-    Module(const Config& c, Index, Index width, Index, bool) : norm(width, true), inner(width, c.inner), outer(c.inner, c.hidden) {}
+    Module(const Config& c, Index, Index width, Index, bool)
+        : norm(width, true), inner(width, c.inner), outer(c.inner, c.hidden) {}
 
     nn::Var<E, 2> operator()(nn::Context<E>& ctx, nn::Var<E, 2> x, const encoder::TokenPlan&, Index) const {
       return outer(ctx, inner(ctx, norm(ctx, x), backend::Activation::Gelu));  // (R, D_m) -> (R, H)
@@ -55,9 +56,11 @@ struct AddedPersonality {
   using Config = encoder::NoAuxiliaryConfig;
   static constexpr bool enabled = true;
 
-  static void build(encoder::AuxiliaryPlan&, const Batch&, const std::vector<const ModalityBatch*>&, const std::vector<encoder::TokenPlan>&,
-                    const std::vector<std::uint8_t>&) {}
-  static const encoder::LabelRows& label_rows(const encoder::TokenPlan& tokens, const encoder::AuxiliaryPlan&, Index) { return tokens; }
+  static void build(encoder::AuxiliaryPlan&, const Batch&, const std::vector<const ModalityBatch*>&,
+                    const std::vector<encoder::TokenPlan>&, const std::vector<std::uint8_t>&) {}
+  static const encoder::LabelRows& label_rows(const encoder::TokenPlan& tokens, const encoder::AuxiliaryPlan&, Index) {
+    return tokens;
+  }
 
   template <class E>
   struct Module {
@@ -65,10 +68,10 @@ struct AddedPersonality {
 
     Module(Index hidden, bool, const Config&) : map(hidden, hidden) {}
 
-    nn::Var<E, 2> operator()(nn::Context<E>& ctx, nn::Var<E, 2> h, nn::Var<E, 2> personality, const encoder::TokenPlan& tokens,
-                             const encoder::AuxiliaryPlan&, Index) const {
-      if (personality.valid()) h = autodiff::add(ctx.tape, h, map(ctx, personality));           // (R, H)
-      return autodiff::gather_rows(ctx.tape, h, ctx.device(tokens.target));      // (R_t, H)
+    nn::Var<E, 2> operator()(nn::Context<E>& ctx, nn::Var<E, 2> h, nn::Var<E, 2> personality,
+                             const encoder::TokenPlan& tokens, const encoder::AuxiliaryPlan&, Index) const {
+      if (personality.valid()) h = autodiff::add(ctx.tape, h, map(ctx, personality));  // (R, H)
+      return autodiff::gather_rows(ctx.tape, h, ctx.device(tokens.target));            // (R_t, H)
     }
     template <class Self, class Visitor>
     static void parameters(Self& self, Visitor&& visit) {
@@ -91,7 +94,8 @@ struct EarlySubspaces : projection::Subspaces {
 /// G alone plays against the discriminator, which is taught by nothing but C.
 struct CommonalityGame : projection::GradientReversal {
   template <class E>
-  static projection::AdversarialTerms<E> terms(nn::Context<E>& ctx, const Config& config, const projection::Discriminator<E>& d, int phase,
+  static projection::AdversarialTerms<E> terms(nn::Context<E>& ctx, const Config& config,
+                                               const projection::Discriminator<E>& d, int phase,
                                                std::span<const nn::Var<E, 2>> c, std::span<const nn::Var<E, 2>>,
                                                const projection::AdversaryRows& rows) {
     return projection::GradientReversal::terms<E>(ctx, config, d, phase, c, {}, rows);
@@ -103,8 +107,8 @@ struct CommonalityGame : projection::GradientReversal {
 /// Commonality keeps away from specificity, and not the other way round.
 struct OneSided : loss::SlotGram {
   template <class E>
-  static nn::Var<E, 0> common_specific(nn::Context<E>& ctx, std::span<const nn::Var<E, 3>> c, std::span<const nn::Var<E, 3>> s,
-                                       const loss::OrthogonalityRows& rows) {
+  static nn::Var<E, 0> common_specific(nn::Context<E>& ctx, std::span<const nn::Var<E, 3>> c,
+                                       std::span<const nn::Var<E, 3>> s, const loss::OrthogonalityRows& rows) {
     nn::Var<E, 0> total;
     for (std::size_t m = 0; m < c.size(); ++m) {
       total = autodiff::add_to(ctx.tape, total, autodiff::gram_squared(ctx.tape, c[m], s[m].detached(), rows.present[m]));

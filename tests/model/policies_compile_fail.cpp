@@ -87,10 +87,10 @@ struct ShuffleUnsettled {
 };
 
 // One line changed in each.
-#define RECIPE(name, slot, policy)    \
-  struct name : recipe::Ramer {       \
-    using slot = policy;              \
-  };                                  \
+#define RECIPE(name, slot, policy) \
+  struct name : recipe::Ramer {    \
+    using slot = policy;           \
+  };                               \
   template struct wiring::detail::CheckRecipe<name>
 RECIPE(A, Alignment, AlignmentUndecided);
 RECIPE(B, Alignment, AlignmentWithoutPlan);

@@ -46,7 +46,8 @@ struct Bare : recipe::WithoutLevels {
 
 TEST_CASE_TEMPLATE("recipes train and predict on almost nothing, and samples do not see each other", R,
                    recipe::WithoutCommonality, recipe::WithoutSpecificity, recipe::WithoutCodec, recipe::WithoutBeta,
-                   recipe::WithoutGamma, recipe::WithoutLevels, recipe::Carat, recipe::RamerReleased, Bare, Alternatives, Released, Concatenating) {
+                   recipe::WithoutGamma, recipe::WithoutLevels, recipe::Carat, recipe::RamerReleased, Bare, Alternatives,
+                   Released, Concatenating) {
   using TestModel = Model<R, backend::Reference, Double>;
   for (const int which : {0, 1, 2, 3, 4}) {
     test::BatchSpec spec;

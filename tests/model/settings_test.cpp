@@ -18,7 +18,8 @@ struct Case {
 };
 
 TEST_CASE("each setting changes exactly what follows from it") {
-  const Names from_c{"C", "eval C", "disc_C", "cml_logit", "loss adv_commonality", "loss common_semantic", "loss orth_common_specific"};
+  const Names from_c{
+      "C", "eval C", "disc_C", "cml_logit", "loss adv_commonality", "loss common_semantic", "loss orth_common_specific"};
   const Names from_s{"S", "eval S", "disc_S", "loss adv_specificity", "loss orth_common_specific"};
   const Case cases[] = {
       {"threshold=0.5", {}},
@@ -69,13 +70,14 @@ TEST_CASE("settings that reach far leave alone what comes before") {
   };
   const Names missing = changed_by("missing=all");
   untouched(missing, together({label_vectors, codes, {"X_beta", "X_gamma", "C", "logits_alpha", "eval C"}}));
-  for (const char* name : {"S", "eval S", "max_logit_alpha", "loss cls_alpha", "loss rec_tilde", "loss contrast", "prototypes", "queue",
-                           "loss adv_specificity", "loss orth_common_specific", "total"}) {
+  for (const char* name : {"S", "eval S", "max_logit_alpha", "loss cls_alpha", "loss rec_tilde", "loss contrast",
+                           "prototypes", "queue", "loss adv_specificity", "loss orth_common_specific", "total"}) {
     CAPTURE(std::string(name));
     CHECK(missing.contains(name));
   }
   const Names order = changed_by("fusion_order=2");
-  untouched(order, together({label_vectors, codes, {"S", "logits_alpha", "loss cls_alpha", "loss rec_tilde", "prototypes"}}));
+  untouched(order,
+            together({label_vectors, codes, {"S", "logits_alpha", "loss cls_alpha", "loss rec_tilde", "prototypes"}}));
   CHECK(order.contains("X_beta"));
   CHECK(order.contains("X_gamma"));
   const Names scale = changed_by("auxiliary.scale=0.25");
@@ -83,7 +85,8 @@ TEST_CASE("settings that reach far leave alone what comes before") {
   CHECK(scale.contains("aux_reduced_target"));
   const Names start = changed_by("start=normal");
   untouched(start, {"normed", "layer0", "encoder_out"});
-  for (const char* name : {"X_alpha", "Z_alpha", "X_beta", "C", "S", "logits_alpha", "agg_out", "score"}) CHECK(start.contains(name));
+  for (const char* name : {"X_alpha", "Z_alpha", "X_beta", "C", "S", "logits_alpha", "agg_out", "score"})
+    CHECK(start.contains(name));
   const Names personality = changed_by("personality=false");
   CHECK(personality.contains("aux_inter"));
   CHECK(personality.contains("X_alpha"));
@@ -124,7 +127,8 @@ TEST_CASE("settings of what a recipe does not have are refused") {
     CAPTURE(assignment);
     CHECK_THROWS_AS(io::set_option(config, assignment), ConfigError);
   };
-  for (const char* key : {"weights.adversarial=1", "personality=false", "common_semantic_dropout=0", "shuffle.rounds=2", "adversary.reversal=1"})
+  for (const char* key : {"weights.adversarial=1", "personality=false", "common_semantic_dropout=0", "shuffle.rounds=2",
+                          "adversary.reversal=1"})
     refused(wiring::Ramer::Config<recipe::Carat>(), key);
   refused(wiring::Ramer::Config<recipe::RamerConfusion>(), "adversary.reversal=0.5");
   refused(wiring::Ramer::Config<recipe::RamerReleased>(), "shuffle.sample_stacks=2");
@@ -134,13 +138,17 @@ TEST_CASE("settings of what a recipe does not have are refused") {
 
 TEST_CASE("a level that the recipe does not have is refused as input") {
   CHECK_THROWS_WITH_AS(see<recipe::WithoutLevels>({"projection.generator_input=beta"}),
-                       doctest::Contains("generator_input: the recipe has no level beta; its last one is called top"), ConfigError);
-  CHECK_THROWS_WITH_AS(see<recipe::WithoutLevels>({"projection.specificity_input=gamma"}), doctest::Contains("no level gamma"), ConfigError);
+                       doctest::Contains("generator_input: the recipe has no level beta; its last one is called top"),
+                       ConfigError);
+  CHECK_THROWS_WITH_AS(see<recipe::WithoutLevels>({"projection.specificity_input=gamma"}),
+                       doctest::Contains("no level gamma"), ConfigError);
 }
 
 TEST_CASE("an order of fusion that is none is refused") {
-  CHECK_THROWS_WITH_AS(see<recipe::Ramer>({"fusion_order=3"}), doctest::Contains("there is no modality 3; they are 0 to 2"), ConfigError);
-  CHECK_THROWS_WITH_AS(see<recipe::Ramer>({"fusion_order=1,1"}), doctest::Contains("modality 1 is named twice"), ConfigError);
+  CHECK_THROWS_WITH_AS(see<recipe::Ramer>({"fusion_order=3"}), doctest::Contains("there is no modality 3; they are 0 to 2"),
+                       ConfigError);
+  CHECK_THROWS_WITH_AS(see<recipe::Ramer>({"fusion_order=1,1"}), doctest::Contains("modality 1 is named twice"),
+                       ConfigError);
 }
 
 TEST_CASE("the order of fusion permutes columns: with them permuted back nothing changes") {

@@ -115,7 +115,8 @@ void replace_by_absent(Batch& batch, std::size_t m, std::size_t b, std::int32_t 
 }
 
 TEST_CASE("the objective's gradient in every parameter: absent tokens, dropout, any number of modalities") {
-  for (const auto& names : {std::vector<std::string>{"x"}, {"text", "audio"}, {"text", "visual", "audio"}, {"d", "b", "c", "a"}}) {
+  for (const auto& names :
+       {std::vector<std::string>{"x"}, {"text", "audio"}, {"text", "visual", "audio"}, {"d", "b", "c", "a"}}) {
     for (const Missing missing : kMissing) {
       test::BatchSpec spec = monologue(2);
       spec.segments = 3, spec.modalities = names, spec.available = 0.6, spec.seed = 7;
@@ -240,7 +241,8 @@ TEST_CASE("modalities are fused backwards, or in the order that is asked for") {
   for (const std::vector<Index>& wrong : {std::vector<Index>{0}, {0, 1, 1}, {0, 1, 3}, {0, 1, 2, 0}, {2, 1}}) {
     auto config = small();
     config.fusion.order = wrong;
-    CHECK_THROWS_WITH_AS(make(spec, config), "fusion.order: expected each of the modalities 0 to 2 once, or nothing", ConfigError);
+    CHECK_THROWS_WITH_AS(make(spec, config), "fusion.order: expected each of the modalities 0 to 2 once, or nothing",
+                         ConfigError);
   }
 }
 
@@ -254,12 +256,14 @@ TEST_CASE("places of a modality's sequence: unused ones change nothing") {
   TestModel longer = make(spec, config);
   for (auto* p : longer.parameters()) {
     for (const auto* q : model.parameters())
-      if (q->name == p->name && q->size() < p->size()) std::copy(q->value.data(), q->value.data() + q->size(), p->value.data());
+      if (q->name == p->name && q->size() < p->size())
+        std::copy(q->value.data(), q->value.data() + q->size(), p->value.data());
   }
   CHECK(scores(longer, batch) == scores(model, batch));
   config.fusion.positions = 15;  // 4 modalities' worth of 4 places are needed
   CHECK_THROWS_WITH_AS(make(spec, config),
-                       "fusion.positions: expected at least 16 for 3 modalities and what they have in common, found 15", ConfigError);
+                       "fusion.positions: expected at least 16 for 3 modalities and what they have in common, found 15",
+                       ConfigError);
   config.fusion.positions = 0;
   config.fusion.places = 3;
   const TestModel narrow = make(spec, config);
@@ -313,8 +317,8 @@ TEST_CASE("without adversary and orthogonality, two terms remain, and no discrim
 
 // --- Edge cases and refusals ------------------------------------------------------------------------------------------
 
-TEST_CASE_TEMPLATE("edge cases train and predict: finite scores, losses and gradients", R, recipe::Tailor, Alternating, Confusion,
-                   Bare) {
+TEST_CASE_TEMPLATE("edge cases train and predict: finite scores, losses and gradients", R, recipe::Tailor, Alternating,
+                   Confusion, Bare) {
   using M = Model<R, backend::Reference, Double>;
   struct Edge {
     const char* name;
@@ -412,10 +416,14 @@ TEST_CASE("batches that do not fit are refused with what was found and expected;
   };
   CHECK(refusal([](Batch& b) { b.modalities.erase(b.modalities.begin() + 1); }) ==
         "the model needs modality audio, the batch has text, face");
-  CHECK(refusal([](Batch& b) { b.modalities[1].position[0] = 3; })
-            .starts_with("sample 100: modalities text (4 tokens) and audio (4 tokens) have different places"));
-  CHECK(refusal([](Batch& b) { replace_by_absent(b, 1, 2, 3), b.modalities[1].available.assign(b.modalities[1].available.size(), 1); }) ==
-        "sample 102: modalities text (4 tokens) and audio (3 tokens) have different places; this model adds modalities up place by "
+  CHECK(refusal([](Batch& b) {
+          b.modalities[1].position[0] = 3;
+        }).starts_with("sample 100: modalities text (4 tokens) and audio (4 tokens) have different places"));
+  CHECK(refusal([](Batch& b) {
+          replace_by_absent(b, 1, 2, 3), b.modalities[1].available.assign(b.modalities[1].available.size(), 1);
+        }) ==
+        "sample 102: modalities text (4 tokens) and audio (3 tokens) have different places; this model adds modalities up "
+        "place by "
         "place and needs aligned data");
   CHECK(refusal([](Batch& b) {
           for (auto& m : b.modalities) m.position.back() = -1;
@@ -426,10 +434,11 @@ TEST_CASE("batches that do not fit are refused with what was found and expected;
 
 TEST_CASE("a model of persons is refused: TAILOR knows none") {
   const test::BatchSpec persons;
-  CHECK_THROWS_WITH_AS(TestModel(test::schema_of(persons), small(), backend::Reference{}),
-                       "this model knows no persons and cannot be asked about one of them: show it one sequence, with the view target "
-                       "(that person's) or all (everybody's)",
-                       ConfigError);
+  CHECK_THROWS_WITH_AS(
+      TestModel(test::schema_of(persons), small(), backend::Reference{}),
+      "this model knows no persons and cannot be asked about one of them: show it one sequence, with the view target "
+      "(that person's) or all (everybody's)",
+      ConfigError);
   Schema schema = test::schema_of(monologue());
   schema.labels.clear();
   CHECK_THROWS_AS(TestModel(schema, small(), backend::Reference{}), ConfigError);

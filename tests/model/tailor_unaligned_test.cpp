@@ -81,7 +81,8 @@ TEST_CASE("a sample's scores do not depend on its batch mates") {
     const auto all = scores(model, batch);
     for (Index b = 0; b < batch.size; ++b) {
       const auto alone = scores(model, test::pick(batch, {b}));
-      for (std::size_t c = 0; c < 2; ++c) CHECK(alone[c] == doctest::Approx(all[static_cast<std::size_t>(b) * 2 + c]).epsilon(1e-12));
+      for (std::size_t c = 0; c < 2; ++c)
+        CHECK(alone[c] == doctest::Approx(all[static_cast<std::size_t>(b) * 2 + c]).epsilon(1e-12));
     }
   }
 }
@@ -96,9 +97,9 @@ TEST_CASE("the CTC loss teaches the alignment, and counts samples that have both
   };
   const double one = loss_of({{3}, {9}});
   CHECK(one > 0);
-  CHECK(loss_of({{3, -1}, {9, 4}}) == doctest::Approx(one));   // no reference
-  CHECK(loss_of({{3, 2}, {9, -1}}) == doctest::Approx(one));   // nothing to align
-  CHECK(loss_of({{3, 3}, {9, 2}}) == doctest::Approx(one));    // two rows cannot run through three places
+  CHECK(loss_of({{3, -1}, {9, 4}}) == doctest::Approx(one));  // no reference
+  CHECK(loss_of({{3, 2}, {9, -1}}) == doctest::Approx(one));  // nothing to align
+  CHECK(loss_of({{3, 3}, {9, 2}}) == doctest::Approx(one));   // two rows cannot run through three places
   CHECK(loss_of({{3, 2}, {9, 2}}) != doctest::Approx(one));
   CHECK(loss_of({{-3}, {9}}) == 0);
 

@@ -19,7 +19,8 @@ inline Batch make_unaligned(const Lengths& lengths) {
   Batch batch;
   batch.size = static_cast<Index>(lengths.text.size());
   batch.label_count = 2;
-  for (const auto& [name, width, counts] : {std::tuple{"text", Index{3}, &lengths.text}, std::tuple{"audio", Index{2}, &lengths.audio}}) {
+  for (const auto& [name, width, counts] :
+       {std::tuple{"text", Index{3}, &lengths.text}, std::tuple{"audio", Index{2}, &lengths.audio}}) {
     ModalityBatch m;
     m.name = name;
     m.width = width;
@@ -31,9 +32,10 @@ inline Batch make_unaligned(const Lengths& lengths) {
         m.segment.push_back(static_cast<std::int32_t>(t));
         m.position.push_back(static_cast<std::int32_t>(t));
         for (Index d = 0; d < width; ++d)
-          m.features.push_back(n > 0 ? static_cast<float>(stream.normal((b * 2 + (width == 2)) * 100 + static_cast<std::uint64_t>(t),
-                                                                        static_cast<std::uint32_t>(d)))
-                                     : 0.0f);
+          m.features.push_back(
+              n > 0 ? static_cast<float>(stream.normal((b * 2 + (width == 2)) * 100 + static_cast<std::uint64_t>(t),
+                                                       static_cast<std::uint32_t>(d)))
+                    : 0.0f);
       }
       m.offsets.push_back(static_cast<std::int32_t>(m.rows()));
     }

@@ -76,7 +76,8 @@ TEST_CASE("training reaches the alignment, and a sample's prediction does not de
 }
 
 TEST_CASE("a missing modality is missing, whether its tokens are not there or not available") {
-  const Batch absent = test::make_unaligned({{3, 1, 4, 2}, {9, 0, 5, 0}}), unavailable = test::make_unaligned({{3, 1, 4, 2}, {9, -2, 5, -7}});
+  const Batch absent = test::make_unaligned({{3, 1, 4, 2}, {9, 0, 5, 0}}),
+              unavailable = test::make_unaligned({{3, 1, 4, 2}, {9, -2, 5, -7}});
   for (const auto missing : {encoder::Missing::PresentOnly, encoder::Missing::All}) {
     auto config = make_config();
     config.missing = missing;
@@ -115,7 +116,8 @@ TEST_CASE("what cannot be aligned, and who is aligned to whom") {
   Schema schema = make_schema();
   schema.has_target = true;
   CHECK_THROWS_AS(TestModel(schema, make_config(), backend::Reference{}), ConfigError);
-  CHECK_THROWS_AS(predict(TestModel(make_schema(), make_config(), backend::Reference{}), test::make_unaligned({{9}, {1}})), DataError);
+  CHECK_THROWS_AS(predict(TestModel(make_schema(), make_config(), backend::Reference{}), test::make_unaligned({{9}, {1}})),
+                  DataError);
 
   const auto aligned = [](const std::string& reference) {
     auto config = make_config();
@@ -123,7 +125,8 @@ TEST_CASE("what cannot be aligned, and who is aligned to whom") {
     TestModel model(make_schema(), config, backend::Reference{});
     std::string names;
     for (const auto* p : model.parameters()) {
-      if (p->name.find(".position.layer.0.weight_ih") != std::string::npos) names += p->name.substr(0, p->name.find('.', 10));
+      if (p->name.find(".position.layer.0.weight_ih") != std::string::npos)
+        names += p->name.substr(0, p->name.find('.', 10));
     }
     return names;
   };
@@ -135,7 +138,8 @@ TEST_CASE("what cannot be aligned, and who is aligned to whom") {
 TEST_CASE("settings of the alignment are those of recipes that have one") {
   const auto keys = [](auto config) {
     std::string list;
-    decltype(config)::fields(config, [&](std::string_view name, auto&, std::string_view, const auto&...) { list += std::string(name) + " "; });
+    decltype(config)::fields(
+        config, [&](std::string_view name, auto&, std::string_view, const auto&...) { list += std::string(name) + " "; });
     return list;
   };
   CHECK(keys(TestModel::Config()).find("alignment ") != std::string::npos);

@@ -28,7 +28,8 @@ struct SeenTaps : nn::Taps<E> {
   Seen& seen;
   std::string prefix;
   SeenTaps(Seen& s, std::string p) : seen(s), prefix(std::move(p)) {}
-  void on(std::string_view name, Index, const double* data, Index size, autodiff::Slot<double>*, typename E::Tape&) override {
+  void on(std::string_view name, Index, const double* data, Index size, autodiff::Slot<double>*,
+          typename E::Tape&) override {
     auto& values = seen[prefix + std::string(name)];
     values.insert(values.end(), data, data + size);
   }
@@ -111,9 +112,11 @@ inline Names together(std::initializer_list<Names> groups) {
 // What follows from a change.
 inline const Names step{"total", "gradients"};
 inline const Names shuffled = together({{"shuffle_V", "shuffle_out", "loss shuffled"}, step});
-inline const Names slots = together({{"F", "eval F", "agg_out", "eval agg_out", "score", "eval score", "loss unshuffled"}, shuffled});
-inline const Names label_vectors{"normed", "layer0", "encoder_out", "aux_inter", "aux_intra", "aux_reduced_target", "label_attention",
-                                 "X_alpha", "eval normed", "eval layer0", "eval encoder_out", "eval X_alpha"};
+inline const Names slots =
+    together({{"F", "eval F", "agg_out", "eval agg_out", "score", "eval score", "loss unshuffled"}, shuffled});
+inline const Names label_vectors{
+    "normed",          "layer0",  "encoder_out", "aux_inter",   "aux_intra",        "aux_reduced_target",
+    "label_attention", "X_alpha", "eval normed", "eval layer0", "eval encoder_out", "eval X_alpha"};
 inline const Names codes{"Z_alpha", "X_tilde", "proto_softmax", "delta", "D_tilde"};
 
 }  // namespace ramer::test

@@ -30,7 +30,7 @@ namespace {
 struct Disk {
   enum class Trouble { None, Death, Error };
   Trouble trouble = Trouble::None;
-  long calls = 0, at = -1;  ///< so far; the one that trouble comes at
+  long calls = 0, at = -1;       ///< so far; the one that trouble comes at
   std::string* kinds = nullptr;  ///< receives a letter for each call
 
   /// Whether the call at hand is to fail; a death does not return. `before` is done of it in either case.
@@ -57,7 +57,9 @@ ssize_t write(int file, const void* data, size_t size) {
   const auto half = [&] { ::syscall(SYS_write, file, data, size / 2); };
   return disk.fails('w', half) ? failed(ENOSPC) : ::syscall(SYS_write, file, data, size);
 }
-int fsync(int file) { return disk.fails('s', [] {}) ? failed(EIO) : static_cast<int>(::syscall(SYS_fsync, file)); }
+int fsync(int file) {
+  return disk.fails('s', [] {}) ? failed(EIO) : static_cast<int>(::syscall(SYS_fsync, file));
+}
 int rename(const char* from, const char* to) noexcept {
   return disk.fails('r', [] {}) ? failed(EROFS) : static_cast<int>(::syscall(SYS_rename, from, to));
 }
@@ -126,7 +128,8 @@ std::vector<long> moments(const std::string& kinds, std::size_t most) {
   }
   all.erase(std::unique(all.begin(), all.end()), all.end());
   std::vector<long> some;
-  for (std::size_t k = 0; k < std::min(most, all.size()); ++k) some.push_back(all[k * all.size() / std::min(most, all.size())]);
+  for (std::size_t k = 0; k < std::min(most, all.size()); ++k)
+    some.push_back(all[k * all.size() / std::min(most, all.size())]);
   return some;
 }
 
@@ -162,7 +165,8 @@ TEST_CASE("Killed at random moments") {
     Folder folder("kill");
     // Up to three deaths in one run, each somewhere in its first part.
     for (std::uint64_t death = 0; death <= round % 3; ++death) {
-      const auto delay = 1 + static_cast<std::int64_t>(stream.below(round * 8 + death, static_cast<std::uint64_t>(whole.nanoseconds)));
+      const auto delay =
+          1 + static_cast<std::int64_t>(stream.below(round * 8 + death, static_cast<std::uint64_t>(whole.nanoseconds)));
       const auto work = [&] {
         train_or_resume(folder, whole.data);
         return 0;
@@ -206,7 +210,9 @@ TEST_CASE("A disk that is full or fails, at every write: one clear error, and no
       CHECK(message.empty());  // the file is whole; some file systems cannot synchronise folders
     } else {
       CHECK(has(message, folder.path().string()));
-      CHECK(has(message, kind == 'w' ? "cannot write: No space left on device" : kind == 's' ? "cannot synchronise" : "cannot rename"));
+      CHECK(has(message, kind == 'w'   ? "cannot write: No space left on device"
+                         : kind == 's' ? "cannot synchronise"
+                                       : "cannot rename"));
       check_nothing_left(folder);
     }
     check_files(folder);
@@ -234,7 +240,8 @@ TEST_CASE("A file that may not grow, and a folder that may not be written to") {
   }
   SUBCASE("read-only") {
     using std::filesystem::perms;
-    const auto read_only = perms::owner_read | perms::owner_exec | perms::group_read | perms::group_exec | perms::others_read | perms::others_exec;
+    const auto read_only = perms::owner_read | perms::owner_exec | perms::group_read | perms::group_exec |
+                           perms::others_read | perms::others_exec;
     for (const auto& path : {folder.path(), folder.path() / "resume"}) std::filesystem::permissions(path, read_only);
     CHECK(in_child([&] {
             if (::geteuid() == 0 && ::setuid(65534) != 0) return 3;  // root may write anywhere

@@ -20,7 +20,8 @@ struct Setting {
   data::Dataset dataset;
   data::SplitSamples split;
 
-  explicit Setting(std::uint64_t seed) : model(configuration(seed)), dataset(model.generate()), split(data::split_samples(dataset)) {}
+  explicit Setting(std::uint64_t seed)
+      : model(configuration(seed)), dataset(model.generate()), split(data::split_samples(dataset)) {}
 
   static data::SyntheticConfig configuration(std::uint64_t seed) {
     data::SyntheticConfig c;
@@ -57,8 +58,9 @@ double linear_auc(const Setting& s) {
   const Shape<2> cells{training.batch.size, training.batch.label_count};
   baseline::LinearConfig config;
   config.c = 0.01;
-  const auto fitted = baseline::LinearClassifier::fit(training.view(), View<const std::uint8_t, 2>(training.batch.labels.data(), cells),
-                                                      View<const std::uint8_t, 2>(training.batch.label_mask.data(), cells), config);
+  const auto fitted =
+      baseline::LinearClassifier::fit(training.view(), View<const std::uint8_t, 2>(training.batch.labels.data(), cells),
+                                      View<const std::uint8_t, 2>(training.batch.label_mask.data(), cells), config);
   const Tensor<double, 2> scores = fitted.predict(test.view());
   return mean_auc(s, scores.view());
 }

@@ -56,7 +56,8 @@ TEST_CASE_TEMPLATE("A step of TAILOR allocates nothing after the first", R, reci
   train::Stepper<M> stepper(model, {}, 1);
   data::BatchBuilder builder(data, shown);
   Batch batches[2];
-  for (std::size_t i = 0; i < 2; ++i) builder.build(std::span<const std::int32_t>(split.train).subspan(i * 16, 16), batches[i]);
+  for (std::size_t i = 0; i < 2; ++i)
+    builder.build(std::span<const std::int32_t>(split.train).subspan(i * 16, 16), batches[i]);
   const test::HeapCounter cold;
   for (std::uint64_t step = 0; step < 4; ++step) stepper.run(batches[step % 2], step, 100);
   CHECK(cold.requests() > 0);

@@ -44,12 +44,14 @@ TEST_CASE_TEMPLATE("TAILOR trains, is saved and comes back", R, recipe::Tailor, 
     train::PredictOptions options;
     options.view = view;
     const auto samples = data::all_samples(data);
-    const auto here = train::predict(model, data, samples, options), there = train::predict(restored, data, samples, options);
+    const auto here = train::predict(model, data, samples, options),
+               there = train::predict(restored, data, samples, options);
     CHECK(here.scores == there.scores);
     CHECK(std::all_of(here.scores.begin(), here.scores.end(), [](float s) { return s >= 0 && s <= 1; }));
     options.batch = 7;
     const auto otherwise = train::predict(model, data, samples, options);
-    for (std::size_t i = 0; i < here.scores.size(); ++i) CHECK(otherwise.scores[i] == doctest::Approx(here.scores[i]).epsilon(1e-4));
+    for (std::size_t i = 0; i < here.scores.size(); ++i)
+      CHECK(otherwise.scores[i] == doctest::Approx(here.scores[i]).epsilon(1e-4));
   }
   CHECK_THROWS_AS(make_model<M>(data, data::PersonView::kPersons), ConfigError);
 }

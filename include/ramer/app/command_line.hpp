@@ -249,13 +249,11 @@ inline Parsed parse_command_line(int argc, const char* const* argv, const std::v
   detail::add_experiment(compare, o, names, false);
   detail::add_comparison(compare, o);
 
-  CLI::App& ablate =
-      *app.add_subcommand("ablate", "The same for a model and variants of it that leave a part out");
+  CLI::App& ablate = *app.add_subcommand("ablate", "The same for a model and variants of it that leave a part out");
   detail::add_experiment(ablate, o, ablations.empty() ? "none in this program" : list(ablations), true);
   detail::add_comparison(ablate, o);
 
-  CLI::App& robust =
-      *app.add_subcommand("robust", "Measure systems while more and more of the test data is missing");
+  CLI::App& robust = *app.add_subcommand("robust", "Measure systems while more and more of the test data is missing");
   detail::add_experiment(robust, o, names, false);
   robust
       .add_option("--drop", o.drop,

@@ -45,20 +45,13 @@ inline Spread spread_of(const std::vector<std::optional<double>>& values) {
 /// A metric of a report by its name. Absent: undefined there.
 inline std::optional<double> value_of(const eval::Report& r, eval::Metric metric) {
   switch (metric) {
-    case eval::Metric::Accuracy:
-      return r.accuracy;
-    case eval::Metric::Precision:
-      return r.precision;
-    case eval::Metric::Recall:
-      return r.recall;
-    case eval::Metric::MicroF1:
-      return r.micro_f1;
-    case eval::Metric::MacroF1:
-      return r.macro_f1;
-    case eval::Metric::WeightedF1:
-      return r.weighted_f1;
-    case eval::Metric::MeanAuc:
-      break;
+    case eval::Metric::Accuracy: return r.accuracy;
+    case eval::Metric::Precision: return r.precision;
+    case eval::Metric::Recall: return r.recall;
+    case eval::Metric::MicroF1: return r.micro_f1;
+    case eval::Metric::MacroF1: return r.macro_f1;
+    case eval::Metric::WeightedF1: return r.weighted_f1;
+    case eval::Metric::MeanAuc: break;
   }
   return r.auc.mean;
 }
@@ -66,20 +59,13 @@ inline std::optional<double> value_of(const eval::Report& r, eval::Metric metric
 /// As a table's head has it.
 inline const char* short_name(eval::Metric metric) {
   switch (metric) {
-    case eval::Metric::Accuracy:
-      return "Acc";
-    case eval::Metric::Precision:
-      return "P";
-    case eval::Metric::Recall:
-      return "R";
-    case eval::Metric::MicroF1:
-      return "Micro-F1";
-    case eval::Metric::MacroF1:
-      return "Macro-F1";
-    case eval::Metric::WeightedF1:
-      return "Weighted-F1";
-    case eval::Metric::MeanAuc:
-      break;
+    case eval::Metric::Accuracy: return "Acc";
+    case eval::Metric::Precision: return "P";
+    case eval::Metric::Recall: return "R";
+    case eval::Metric::MicroF1: return "Micro-F1";
+    case eval::Metric::MacroF1: return "Macro-F1";
+    case eval::Metric::WeightedF1: return "Weighted-F1";
+    case eval::Metric::MeanAuc: break;
   }
   return "AUC";
 }

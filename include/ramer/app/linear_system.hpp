@@ -39,7 +39,7 @@ struct LinearSettings {
 /// What a linear model is fed, by the view: `target` and `moment` are the target at the target time alone, `persons` that and the mean
 /// over everybody's window, `all` the mean alone.
 inline Pooling pooling_of(data::PersonView view) {
-  return data::shows_target_alone(view)       ? Pooling::Target
+  return data::shows_target_alone(view)   ? Pooling::Target
          : view == data::PersonView::kAll ? Pooling::Window
                                           : Pooling::TargetAndWindow;
 }

@@ -71,26 +71,19 @@ inline int run(int argc, const char* const* argv, const Program& program, std::o
     const Parsed parsed = parse_command_line(argc, argv, program.recipes, program.ablations, out, err);
     if (!parsed.options) return parsed.exit_code;
     switch (parsed.options->command) {
-      case Command::Train:
-        return train_command(*parsed.options, kinds, out);
-      case Command::Evaluate:
-        return evaluate_command(*parsed.options, kinds, out);
-      case Command::Predict:
-        return predict_command(*parsed.options, kinds, out);
-      case Command::Compare:
-        return compare_command(*parsed.options, kinds, parsed.options->recipes, out);
+      case Command::Train: return train_command(*parsed.options, kinds, out);
+      case Command::Evaluate: return evaluate_command(*parsed.options, kinds, out);
+      case Command::Predict: return predict_command(*parsed.options, kinds, out);
+      case Command::Compare: return compare_command(*parsed.options, kinds, parsed.options->recipes, out);
       case Command::Ablate: {
         const bool chosen = !parsed.options->recipes.empty();
         require<ConfigError>(chosen || !program.ablations.empty(),
                              "this program comes without ablations; name rows with --recipes");
         return compare_command(*parsed.options, kinds, chosen ? parsed.options->recipes : program.ablations, out);
       }
-      case Command::Robust:
-        return robust_command(*parsed.options, kinds, out);
-      case Command::Info:
-        return info_command(*parsed.options, kinds, out);
-      case Command::Synth:
-        return synth_command(*parsed.options, out);
+      case Command::Robust: return robust_command(*parsed.options, kinds, out);
+      case Command::Info: return info_command(*parsed.options, kinds, out);
+      case Command::Synth: return synth_command(*parsed.options, out);
     }
     return 1;
   } catch (const NumericError& error) {  // training diverged: perhaps nobody's mistake

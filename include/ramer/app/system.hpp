@@ -35,7 +35,7 @@ struct TrainJob {
   bool resume = false;
   int threads = 0;
   train::Callbacks callbacks;
-  train::Metadata metadata;  ///< of the model's file
+  train::Metadata metadata;                  ///< of the model's file
   std::function<void(const System&)> ready;  ///< called once everything is checked, before anything is written
 };
 

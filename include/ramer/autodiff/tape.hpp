@@ -166,7 +166,8 @@ class Tape {
   /// Records `reverse(tape, dy)` to run when the adjoint dy of `y` is complete; nothing if `y` is not tracked.
   template <int Rank, class F>
   void record(const Var<T, Rank>& y, F reverse) {
-    static_assert(std::is_trivially_destructible_v<F>, "closures are never destroyed: capture pointers, shapes and numbers only");
+    static_assert(std::is_trivially_destructible_v<F>,
+                  "closures are never destroyed: capture pointers, shapes and numbers only");
     static_assert(std::is_trivially_copyable_v<F>, "capture pointers, shapes and numbers only");
     if (!y.tracked()) return;
     struct Closure : Node {

@@ -11,7 +11,8 @@ struct Slot {
   T* adjoint = nullptr;
   Index size = 0;
   bool written = false;
-  bool pinned = false;  ///< memory belongs to somebody else (a parameter's gradient, an inspected value) and outlives the sweep
+  bool pinned =
+      false;  ///< memory belongs to somebody else (a parameter's gradient, an inspected value) and outlives the sweep
 };
 
 /// A tensor of rank `Rank` that ops produce and consume. A handle: copying it copies no data. Without a slot it is a constant.

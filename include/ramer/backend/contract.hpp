@@ -20,6 +20,7 @@
 #include <cmath>
 #include <concepts>
 #include <cstdint>
+#include <type_traits>
 
 #include "ramer/core/random.hpp"
 #include "ramer/core/tensor.hpp"
@@ -99,6 +100,13 @@ struct Gemm {
   Epilogue<T> epilogue{};
 };
 
+/// The product with alpha = 1; only this way is it short where it is asked for.
+template <class T>
+Gemm<T> product(Transpose trans_a, Transpose trans_b, Index m, Index n, Index k, const T* a, Index lda, const T* b,
+                Index ldb, std::type_identity_t<Target<T>> c, Index ldc, std::type_identity_t<Epilogue<T>> epilogue = {}) {
+  return {trans_a, trans_b, m, n, k, T(1), a, lda, b, ldb, c, ldc, epilogue};
+}
+
 /// Inverted dropout at logical places: element (row, column) is kept when its draw is >= rate, and divided by 1 - rate.
 /// `row_key[r]` is the logical row, so that a token draws the same whether packed or padded.
 struct DropoutPlan {
@@ -136,7 +144,7 @@ struct LayerNormReverse {
   const T* dy = nullptr;
   const T* normalized = nullptr;  ///< null: x^ = (y - bias) / gain, for gains that are normal numbers
   const T* y = nullptr;
-  const T* bias = nullptr;        ///< (D)
+  const T* bias = nullptr;  ///< (D)
   const T* inverse_sd = nullptr;
   const T* gain = nullptr;
   DropoutPlan dropout{};
@@ -161,13 +169,15 @@ struct Attention {
   const std::uint8_t* uniform = nullptr;  ///< (groups); null: none
   T scale = T(1);
   const T *q = nullptr, *k = nullptr, *v = nullptr;
-  Index ld = 0;           ///< row stride of q, k and v
-  DropoutPlan dropout{};  ///< on p: row = key of the query with the head in bits 20..31, column = low 20 bits of the key row's key
+  Index ld = 0;  ///< row stride of q, k and v
+  DropoutPlan
+      dropout{};  ///< on p: row = key of the query with the head in bits 20..31, column = low 20 bits of the key row's key
   T* out = nullptr;
   Index ld_out = 0;
   const std::int32_t* query_offsets = nullptr;  ///< (groups + 1); null: the queries are the rows
   Index query_rows = 0, longest_query = 0;      ///< of the queries, where they are rows of their own
-  const std::uint64_t* key_row_key = nullptr;   ///< (rows) logical rows of the keys, where the queries are rows of their own; null: their numbers
+  const std::uint64_t* key_row_key =
+      nullptr;  ///< (rows) logical rows of the keys, where the queries are rows of their own; null: their numbers
 
   RAMER_HD bool crosses() const { return query_offsets != nullptr; }
   RAMER_HD const std::int32_t* queries() const { return crosses() ? query_offsets : offsets; }
@@ -182,7 +192,9 @@ struct Attention {
 RAMER_HD inline std::uint64_t attention_row(std::uint64_t query_key, Index head) {
   return query_key | (static_cast<std::uint64_t>(head) << 20);
 }
-RAMER_HD inline std::uint32_t attention_column(std::uint64_t key_key) { return static_cast<std::uint32_t>(key_key & 0xFFFFFu); }
+RAMER_HD inline std::uint32_t attention_column(std::uint64_t key_key) {
+  return static_cast<std::uint32_t>(key_key & 0xFFFFFu);
+}
 
 /// The reverse of Attention; probabilities are recomputed. dq, dk and dv may be one buffer: dq is put first, then dk, then dv. In the host's
 /// memory each may take the place of its own input: a head's are read before any of them is put.
@@ -191,7 +203,8 @@ struct AttentionReverse {
   Attention<T> forward{};
   const T* dout = nullptr;
   Target<T> dq{}, dk{}, dv{};
-  T* out = nullptr;  ///< where the forward's out is wanted again, rows ld_out apart; forward.out is not looked at and may be null
+  T* out =
+      nullptr;  ///< where the forward's out is wanted again, rows ld_out apart; forward.out is not looked at and may be null
 };
 
 /// Label-wise pooling: for each segment of rows and each column c of the scores,
@@ -231,15 +244,15 @@ struct Contrastive {
   Index rows = 0, queue_rows = 0, width = 0, classes = 0;
   bool queue_anchors = false;
   T temperature = T(0.07);
-  const T* features = nullptr;                 ///< (rows, width)
-  const std::int32_t* ids = nullptr;           ///< (rows)
-  const T* queue = nullptr;                    ///< (queue_rows, width)
-  const std::int32_t* queue_ids = nullptr;     ///< (queue_rows)
-  T* class_sum = nullptr;                      ///< (classes, width) sum of unit vectors per class, all N
-  T* class_count = nullptr;                    ///< (classes)
-  T* log_denominator = nullptr;                ///< (anchors) max_i + log(...)
-  T* anchor_loss = nullptr;                    ///< (anchors) loss_i
-  T* loss = nullptr;                           ///< scalar
+  const T* features = nullptr;              ///< (rows, width)
+  const std::int32_t* ids = nullptr;        ///< (rows)
+  const T* queue = nullptr;                 ///< (queue_rows, width)
+  const std::int32_t* queue_ids = nullptr;  ///< (queue_rows)
+  T* class_sum = nullptr;                   ///< (classes, width) sum of unit vectors per class, all N
+  T* class_count = nullptr;                 ///< (classes)
+  T* log_denominator = nullptr;             ///< (anchors) max_i + log(...)
+  T* anchor_loss = nullptr;                 ///< (anchors) loss_i
+  T* loss = nullptr;                        ///< scalar
 
   RAMER_HD Index anchors() const { return rows + (queue_anchors ? queue_rows : 0); }
   RAMER_HD const T* row(Index i) const { return i < rows ? features + i * width : queue + (i - rows) * width; }
@@ -278,17 +291,17 @@ template <class B>
 concept Backend = requires(B& b, double* p, const double* c, Index n, Target<double> t) {
   typename B::Memory;
   { B::name } -> std::convertible_to<const char*>;
-  b.fill(p, n, 0.0);                                       // p[i] = value
-  b.copy(c, n, p);                                         // device to device
-  b.to_host(c, n, p);                                      // waits
+  b.fill(p, n, 0.0);   // p[i] = value
+  b.copy(c, n, p);     // device to device
+  b.to_host(c, n, p);  // waits
   b.from_host(c, n, p);
-  b.map(n, detail::NoOp{});                                // f(i), i < n
-  b.map_2d(n, n, detail::NoOp2{});                         // f(r, c); c is the fast axis
-  b.sum(n, detail::Zero{}, 1.0, t);                        // t[0] <- scale * sum_i f(i), Statistic accumulator
-  b.reduce_rows(n, n, detail::Zero2{}, detail::Drop{});    // put(r, sum_c f(r, c))
-  b.reduce_columns(n, n, detail::Zero2{}, t);              // t[c] <- sum_r f(r, c)
+  b.map(n, detail::NoOp{});                              // f(i), i < n
+  b.map_2d(n, n, detail::NoOp2{});                       // f(r, c); c is the fast axis
+  b.sum(n, detail::Zero{}, 1.0, t);                      // t[0] <- scale * sum_i f(i), Statistic accumulator
+  b.reduce_rows(n, n, detail::Zero2{}, detail::Drop{});  // put(r, sum_c f(r, c))
+  b.reduce_columns(n, n, detail::Zero2{}, t);            // t[c] <- sum_r f(r, c)
   b.gemm(Gemm<double>{});
-  b.gemm_batched(Gemm<double>{}, n, n, n, n);              // batch count, strides of a, b, c
+  b.gemm_batched(Gemm<double>{}, n, n, n, n);  // batch count, strides of a, b, c
   b.layer_norm(LayerNorm<double>{});
   b.layer_norm_reverse(LayerNormReverse<double>{});
   b.attention(Attention<double>{});

@@ -38,7 +38,8 @@ class Cuda : public device::Kernels<cuda::Launcher> {
   template <class T>
   void gemm_batched(Gemm<T> g, Index batch, Index stride_a, Index stride_b, Index stride_c) const {
     if (stride_c != 0) return multiply(g, batch, stride_a, stride_b, stride_c);
-    for (Index i = 0; i < batch; ++i, g.a += stride_a, g.b += stride_b) gemm(g);  // one result: the products follow one another
+    for (Index i = 0; i < batch; ++i, g.a += stride_a, g.b += stride_b)
+      gemm(g);  // one result: the products follow one another
   }
 
  private:

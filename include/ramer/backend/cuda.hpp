@@ -11,7 +11,8 @@ namespace ramer::backend {
 
 template <bool compiled_by_nvcc>
 class CudaWithoutNvcc : public Reference {
-  static_assert(compiled_by_nvcc, "backend::Cuda needs nvcc: compile this source as CUDA and link ramer::cuda (docs/backends.md)");
+  static_assert(compiled_by_nvcc,
+                "backend::Cuda needs nvcc: compile this source as CUDA and link ramer::cuda (docs/backends.md)");
 };
 using Cuda = CudaWithoutNvcc<false>;
 

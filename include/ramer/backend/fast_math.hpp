@@ -159,7 +159,8 @@ RAMER_HD RAMER_IN_LOOPS T fast_activation_slope(T u, T y) {
 
 /// factor[4 q + i] = plan.factor(row, 4 (first + q) + i) for q < Quads, bit for bit: `Quads` Philox counters at once.
 template <Index Quads, class T>
-RAMER_HD RAMER_IN_LOOPS void fast_dropout(const DropoutPlan& plan, std::uint64_t row, std::uint32_t first, T (&factor)[4 * Quads]) {
+RAMER_HD RAMER_IN_LOOPS void fast_dropout(const DropoutPlan& plan, std::uint64_t row, std::uint32_t first,
+                                          T (&factor)[4 * Quads]) {
   std::uint32_t word[4][Quads];
   for (Index q = 0; q < Quads; ++q) {
     word[0][q] = first + static_cast<std::uint32_t>(q);

@@ -144,7 +144,8 @@ class Reference {
         const T dh = p.inverse_sd[r] * (dy[c] * p.gain[c] - mean_g - normalized(r, c) * mean_gn);
         if (p.dresidual) p.dresidual.put(r * p.cols + c, dh);
         if (p.dx) {
-          const T factor = p.dropout.active() ? static_cast<T>(p.dropout.factor(p.dropout.key(r), static_cast<std::uint32_t>(c))) : T(1);
+          const T factor =
+              p.dropout.active() ? static_cast<T>(p.dropout.factor(p.dropout.key(r), static_cast<std::uint32_t>(c))) : T(1);
           p.dx.put(r * p.cols + c, dh * factor);
         }
       }
@@ -355,8 +356,7 @@ class Reference {
   template <class T>
   static bool pool_is_uniform(const SegmentPool<T>& p, Index s) {
     if (p.uniform && p.uniform[s]) return true;
-    return p.mask &&
-           std::none_of(p.mask + p.offsets[s], p.mask + p.offsets[s + 1], [](std::uint8_t m) { return m != 0; });
+    return p.mask && std::none_of(p.mask + p.offsets[s], p.mask + p.offsets[s + 1], [](std::uint8_t m) { return m != 0; });
   }
   template <class T>
   static T similarity(const Contrastive<T>& p, Index i, Index a) {

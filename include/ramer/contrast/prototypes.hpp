@@ -88,8 +88,8 @@ struct MoveAverage {  // for b in order: mu[y ? + : -] = momentum mu + (1 - mome
 /// delta (B C, D) for unit codes z (B C, D) and prototypes (C, D) each: soft mixture, or with `hard` the nearer one (ties: negative).
 /// Prototypes are constants. `weight_out`, if asked for, receives the place of (o+, o-) (B C, 2).
 template <class Tp, class T>
-autodiff::Var<T, 2> prototype_mixture(Tp& tape, autodiff::Var<T, 2> z, const T* positive, const T* negative, Index labels, bool hard,
-                                      const T** weight_out = nullptr) {
+autodiff::Var<T, 2> prototype_mixture(Tp& tape, autodiff::Var<T, 2> z, const T* positive, const T* negative, Index labels,
+                                      bool hard, const T** weight_out = nullptr) {
   const Index rows = z.extent(0), width = z.extent(1);
   auto [y, out] = tape.output_if(z.tracked() && !hard, z.shape());
   T* weight = tape.template keep<T>(2 * rows);
@@ -112,7 +112,7 @@ struct MovingAverage {
 namespace ramer {
 template <>
 struct EnumNames<contrast::PrototypeChoice> {
-  static constexpr std::pair<std::string_view, contrast::PrototypeChoice> values[] = {{"hard", contrast::PrototypeChoice::Hard},
-                                                                                      {"soft", contrast::PrototypeChoice::Soft}};
+  static constexpr std::pair<std::string_view, contrast::PrototypeChoice> values[] = {
+      {"hard", contrast::PrototypeChoice::Hard}, {"soft", contrast::PrototypeChoice::Soft}};
 };
 }  // namespace ramer

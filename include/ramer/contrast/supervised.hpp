@@ -91,9 +91,9 @@ struct PutQueueId {
 template <class E>
 struct Queue {
   using Real = typename E::Real;
-  Tensor<Real, 2, typename E::Memory> rows;               ///< (Q, D)
-  Tensor<std::int32_t, 1, typename E::Memory> ids;        ///< (Q)
-  Index pointer = 0;                                      ///< where the next row goes
+  Tensor<Real, 2, typename E::Memory> rows;         ///< (Q, D)
+  Tensor<std::int32_t, 1, typename E::Memory> ids;  ///< (Q)
+  Index pointer = 0;                                ///< where the next row goes
 
   Queue() = default;
   /// Not yet filled.
@@ -113,7 +113,8 @@ struct Queue {
         start[static_cast<std::size_t>(r * width + d)] = static_cast<Real>(x);
         squares += x * x;
       }
-      for (Index d = 0; d < width; ++d) start[static_cast<std::size_t>(r * width + d)] /= static_cast<Real>(std::sqrt(squares));
+      for (Index d = 0; d < width; ++d)
+        start[static_cast<std::size_t>(r * width + d)] /= static_cast<Real>(std::sqrt(squares));
     }
     backend.from_host(start.data(), rows.size(), rows.data());
     const std::vector<std::int32_t> none(static_cast<std::size_t>(places()), -1);
@@ -133,7 +134,8 @@ struct Queue {
   void push(typename E::Backend& backend, const Real* data, const std::int32_t* classes, Index n) {
     if (places() == 0 || n == 0) return;
     const Index first = std::max<Index>(0, n - places());
-    backend.map_2d(n - first, rows.extent(1), detail::PutQueueRow<Real>{data, first, pointer, places(), rows.extent(1), rows.data()});
+    backend.map_2d(n - first, rows.extent(1),
+                   detail::PutQueueRow<Real>{data, first, pointer, places(), rows.extent(1), rows.data()});
     backend.map(n - first, detail::PutQueueId{classes, first, pointer, places(), ids.data()});
     pointer = (pointer + n) % places();
   }

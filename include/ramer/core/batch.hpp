@@ -17,13 +17,13 @@ namespace ramer {
 /// The tokens of one modality. R = number of tokens in the batch, D = width of a raw feature.
 struct ModalityBatch {
   std::string name;
-  Index width = 0;                        ///< D
-  std::vector<float> features;            ///< (R, D); rows of zeros where the modality is unavailable, never NaN
-  std::vector<std::uint8_t> available;    ///< (R)
-  std::vector<std::int32_t> offsets{0};   ///< (B + 1) rows of sample b are [offsets[b], offsets[b + 1])
-  std::vector<std::int32_t> person;       ///< (R)
-  std::vector<std::int32_t> segment;      ///< (R)
-  std::vector<std::int32_t> position;     ///< (R) index into a position table
+  Index width = 0;                       ///< D
+  std::vector<float> features;           ///< (R, D); rows of zeros where the modality is unavailable, never NaN
+  std::vector<std::uint8_t> available;   ///< (R)
+  std::vector<std::int32_t> offsets{0};  ///< (B + 1) rows of sample b are [offsets[b], offsets[b + 1])
+  std::vector<std::int32_t> person;      ///< (R)
+  std::vector<std::int32_t> segment;     ///< (R)
+  std::vector<std::int32_t> position;    ///< (R) index into a position table
 
   Index rows() const { return static_cast<Index>(available.size()); }
 };
@@ -33,22 +33,22 @@ struct Batch {
   Index size = 0;  ///< B
   std::vector<ModalityBatch> modalities;
 
-  std::vector<std::int32_t> persons;          ///< (B) persons of the sample, P_b >= 1
-  std::vector<std::int32_t> segments;         ///< (B) segments of the sample; 0 where modalities differ in length
-  std::vector<std::int32_t> target_person;    ///< (B), or empty: no target, the whole sample is asked for
-  std::vector<std::int32_t> target_segment;   ///< (B), or empty
+  std::vector<std::int32_t> persons;         ///< (B) persons of the sample, P_b >= 1
+  std::vector<std::int32_t> segments;        ///< (B) segments of the sample; 0 where modalities differ in length
+  std::vector<std::int32_t> target_person;   ///< (B), or empty: no target, the whole sample is asked for
+  std::vector<std::int32_t> target_segment;  ///< (B), or empty
 
-  Index personality_width = 0;                     ///< D_p; 0: no personality
-  std::vector<float> personality;                  ///< (sum P_b, D_p); zeros for unknown persons
-  std::vector<std::uint8_t> personality_known;     ///< (sum P_b)
-  std::vector<std::int32_t> person_offsets{0};     ///< (B + 1) rows of `personality`
+  Index personality_width = 0;                  ///< D_p; 0: no personality
+  std::vector<float> personality;               ///< (sum P_b, D_p); zeros for unknown persons
+  std::vector<std::uint8_t> personality_known;  ///< (sum P_b)
+  std::vector<std::int32_t> person_offsets{0};  ///< (B + 1) rows of `personality`
 
-  Index label_count = 0;                   ///< C
-  std::vector<std::uint8_t> labels;        ///< (B, C) multi-hot; empty where only predictions are wanted
-  std::vector<std::uint8_t> label_mask;    ///< (B, C) 1: annotated; as long as `labels`
+  Index label_count = 0;                 ///< C
+  std::vector<std::uint8_t> labels;      ///< (B, C) multi-hot; empty where only predictions are wanted
+  std::vector<std::uint8_t> label_mask;  ///< (B, C) 1: annotated; as long as `labels`
 
-  std::vector<std::int64_t> id;        ///< (B) the caller's own sample number
-  std::vector<std::int32_t> sample;    ///< (B) row of the data set
+  std::vector<std::int64_t> id;      ///< (B) the caller's own sample number
+  std::vector<std::int32_t> sample;  ///< (B) row of the data set
 
   bool has_target() const { return !target_person.empty(); }
   bool has_labels() const { return !labels.empty(); }

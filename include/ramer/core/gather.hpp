@@ -44,7 +44,8 @@ class GatherPlan {
     places_.resize(used);
     cursor_.assign(offsets_.begin(), offsets_.end());
     for (std::size_t p = 0; p < index.size(); ++p) {
-      if (index[p] >= 0) places_[static_cast<std::size_t>(cursor_[static_cast<std::size_t>(index[p])]++)] = static_cast<std::int32_t>(p);
+      if (index[p] >= 0)
+        places_[static_cast<std::size_t>(cursor_[static_cast<std::size_t>(index[p])]++)] = static_cast<std::int32_t>(p);
     }
   }
   GatherView view() const {

@@ -5,10 +5,10 @@ namespace ramer {
 
 /// Single precision. Sums over many elements (losses, norms) are accumulated in double and stored as float.
 struct Float {
-  using Parameter = float;   ///< weights and their gradients
-  using Activation = float;  ///< values and adjoints on the tape
-  using Accumulator = float; ///< inside products and row reductions
-  using Statistic = double;  ///< accumulator of whole-tensor sums
+  using Parameter = float;    ///< weights and their gradients
+  using Activation = float;   ///< values and adjoints on the tape
+  using Accumulator = float;  ///< inside products and row reductions
+  using Statistic = double;   ///< accumulator of whole-tensor sums
   static constexpr const char* name = "float";
 };
 

@@ -76,7 +76,7 @@ struct RandomStream {
   /// Standard normal by Box-Muller, in double; columns 2k and 2k+1 share a pair of words.
   double normal(std::uint64_t row, std::uint32_t column) const {
     const Philox4 w = quad(row, column / 2);
-    const double u = (static_cast<double>(w.v[0]) + 0.5) * 0x1p-32;                                        // (0, 1)
+    const double u = (static_cast<double>(w.v[0]) + 0.5) * 0x1p-32;  // (0, 1)
     const double a = 6.283185307179586476925286766559 * (static_cast<double>(w.v[1]) + 0.5) * 0x1p-32;
     const double r = std::sqrt(-2.0 * std::log(u));
     return column % 2 ? r * std::sin(a) : r * std::cos(a);

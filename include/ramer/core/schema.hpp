@@ -19,8 +19,9 @@ struct Schema {
   std::vector<ModalitySchema> modalities;
   std::vector<std::string> labels;
   Index personality_width = 0;  ///< D_p; 0: no personality
-  Index personality_positions = 0;  ///< places of the personality encoder's position table; 0: as many as the first modality has
-  bool has_target = false;      ///< a (person, time) is asked for, and not the sample as a whole
+  Index personality_positions =
+      0;                    ///< places of the personality encoder's position table; 0: as many as the first modality has
+  bool has_target = false;  ///< a (person, time) is asked for, and not the sample as a whole
 
   Index modality_count() const { return static_cast<Index>(modalities.size()); }
   Index label_count() const { return static_cast<Index>(labels.size()); }

@@ -38,11 +38,11 @@ struct HostMemory {
   static constexpr bool host = true;
   static constexpr std::size_t alignment = 64;
   static void* allocate(std::size_t bytes) {
-    void* const p = ::operator new(bytes, std::align_val_t{alignment});
+    void* const p = ::operator new (bytes, std::align_val_t{alignment});
     detail::prefer_huge_pages(p, bytes);
     return p;
   }
-  static void deallocate(void* p) noexcept { ::operator delete(p, std::align_val_t{alignment}); }
+  static void deallocate(void* p) noexcept { ::operator delete (p, std::align_val_t{alignment}); }
 };
 
 /// A tensor that somebody else owns.
@@ -63,19 +63,14 @@ class View {
   constexpr bool empty() const { return size() == 0; }
 
   template <class... I>
-    requires(sizeof...(I) == Rank)
-  constexpr T& operator()(I... index) const {
+  requires(sizeof...(I) == Rank) constexpr T& operator()(I... index) const {
     Index offset = 0;
     [[maybe_unused]] int axis = 0;
     ((offset = offset * shape_[axis++] + static_cast<Index>(index)), ...);
     return data_[offset];
   }
 
-  std::span<T> span() const
-    requires(Memory::host)
-  {
-    return {data_, static_cast<std::size_t>(size())};
-  }
+  std::span<T> span() const requires(Memory::host) { return {data_, static_cast<std::size_t>(size())}; }
 
  private:
   T* data_ = nullptr;
@@ -125,16 +120,8 @@ class Tensor {
   const T& operator()(I... index) const {
     return view()(index...);
   }
-  std::span<T> span()
-    requires(Memory::host)
-  {
-    return {data_, static_cast<std::size_t>(size())};
-  }
-  std::span<const T> span() const
-    requires(Memory::host)
-  {
-    return {data_, static_cast<std::size_t>(size())};
-  }
+  std::span<T> span() requires(Memory::host) { return {data_, static_cast<std::size_t>(size())}; }
+  std::span<const T> span() const requires(Memory::host) { return {data_, static_cast<std::size_t>(size())}; }
 
  private:
   T* data_ = nullptr;

@@ -38,8 +38,10 @@ enum class PersonView {
 namespace ramer {
 template <>
 struct EnumNames<data::PersonView> {
-  static constexpr std::pair<std::string_view, data::PersonView> values[] = {
-      {"persons", data::PersonView::kPersons}, {"target", data::PersonView::kTarget}, {"moment", data::PersonView::kMoment}, {"all", data::PersonView::kAll}};
+  static constexpr std::pair<std::string_view, data::PersonView> values[] = {{"persons", data::PersonView::kPersons},
+                                                                             {"target", data::PersonView::kTarget},
+                                                                             {"moment", data::PersonView::kMoment},
+                                                                             {"all", data::PersonView::kAll}};
 };
 }  // namespace ramer
 
@@ -55,7 +57,9 @@ struct BatchOptions {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
-    field("view", self.view, "what is shown of several persons: persons, target (that person alone), moment (that person at the time asked about) or all (one sequence)");
+    field("view", self.view,
+          "what is shown of several persons: persons, target (that person alone), moment (that person at the time asked "
+          "about) or all (one sequence)");
     field("modalities", self.modalities, "modalities in order, by name; empty: all");
     field("labels", self.labels, "labels in order, by name; empty: all");
   }

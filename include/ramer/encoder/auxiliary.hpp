@@ -31,7 +31,8 @@ struct PersonalityTimeConcat {
       to.single = from.single && known.empty();
       const auto shift = static_cast<std::int32_t>(from.rows);
       for (std::size_t b = 0; b < static_cast<std::size_t>(batch.size); ++b) {
-        const auto begin = static_cast<std::size_t>(from.target_offsets[b]), end = static_cast<std::size_t>(from.target_offsets[b + 1]);
+        const auto begin = static_cast<std::size_t>(from.target_offsets[b]),
+                   end = static_cast<std::size_t>(from.target_offsets[b + 1]);
         for (std::size_t r = begin; r < end; ++r) add(to, from.target.index[r], from.target_mask[r], from.target_key[r]);
         for (std::size_t r = begin; r < end && !known.empty(); ++r) {
           const std::int32_t row = from.target.index[r];
@@ -57,7 +58,7 @@ struct PersonalityTimeConcat {
       const LabelRows& rows = label_rows(tokens, auxiliary, which);
       if (personality.valid()) {
         const nn::Var<E, 2> both[] = {h, personality};
-        h = autodiff::concat_rows(ctx.tape, std::span<const nn::Var<E, 2>>(both));                               // (2R, H)
+        h = autodiff::concat_rows(ctx.tape, std::span<const nn::Var<E, 2>>(both));  // (2R, H)
       }
       return autodiff::gather_rows(ctx.tape, h, ctx.device(rows.target));
     }

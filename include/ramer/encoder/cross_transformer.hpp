@@ -92,7 +92,8 @@ struct CrossTransformer {
         layers(hidden, heads, inner, layer_count, dropout) {}
 
   /// first (R_1, H), second (R_2, H) -> (R_1 + R_2, H) in the order of the plan. `which` numbers it in taps.
-  nn::Var<E, 2> operator()(nn::Context<E>& ctx, nn::Var<E, 2> first, nn::Var<E, 2> second, const JoinPlan& plan, Index which) const {
+  nn::Var<E, 2> operator()(nn::Context<E>& ctx, nn::Var<E, 2> first, nn::Var<E, 2> second, const JoinPlan& plan,
+                           Index which) const {
     const nn::Var<E, 2> parts[] = {first, second};
     nn::Var<E, 2> h = autodiff::gather_rows(ctx.tape, autodiff::concat_rows(ctx.tape, std::span<const nn::Var<E, 2>>(parts)),
                                             ctx.device(plan.from));
@@ -116,7 +117,8 @@ struct CrossTransformer {
 struct FusionPlan {
   std::vector<JoinPlan> join;
 
-  void build(const std::vector<Sequence>& modality, const Sequence& common, const std::vector<Index>& order, Index positions) {
+  void build(const std::vector<Sequence>& modality, const Sequence& common, const std::vector<Index>& order,
+             Index positions) {
     join.resize(order.size());
     const auto part = [&](std::size_t k) -> const Sequence& { return modality[static_cast<std::size_t>(order[k])]; };
     for (std::size_t k = 0; k + 1 < order.size(); ++k) {
@@ -140,11 +142,13 @@ struct CrossChainConfig {
     field("layers", self.layers, "layers of each cross transformer", between(0, 1000));
     field("dropout", self.dropout, "dropout rate inside the cross transformers", from_to_below(0, 1));
     field("order", self.order,
-          "modalities (0: the model's first) in the order in which they are fused; empty: backwards, from the last to the first",
+          "modalities (0: the model's first) in the order in which they are fused; empty: backwards, from the last to the "
+          "first",
           extent(0));
-    field("places", self.places, "places of a modality's sequence: where the next one starts; 0: as many as the longest has positions",
+    field("places", self.places,
+          "places of a modality's sequence: where the next one starts; 0: as many as the longest has positions", extent(0));
+    field("positions", self.positions, "rows of each position table; 0: as many as the whole sequence has places",
           extent(0));
-    field("positions", self.positions, "rows of each position table; 0: as many as the whole sequence has places", extent(0));
   }
   /// All modalities in the order in which they are fused. @throws ConfigError
   std::vector<Index> order_of(Index modalities) const {
@@ -155,7 +159,8 @@ struct CrossChainConfig {
     std::sort(sorted.begin(), sorted.end());
     bool each_once = static_cast<Index>(sorted.size()) == modalities;
     for (std::size_t m = 0; m < sorted.size(); ++m) each_once = each_once && sorted[m] == static_cast<Index>(m);
-    require<ConfigError>(each_once, "fusion.order: expected each of the modalities 0 to ", modalities - 1, " once, or nothing");
+    require<ConfigError>(each_once, "fusion.order: expected each of the modalities 0 to ", modalities - 1,
+                         " once, or nothing");
     return result;
   }
 };
@@ -171,12 +176,14 @@ struct CrossChain {
 
     Module() = default;
     /// @param positions rows of every position table
-    Module(const Config& c, Index modalities, Index positions, Index hidden, Index heads, Index inner) : order(c.order_of(modalities)) {
+    Module(const Config& c, Index modalities, Index positions, Index hidden, Index heads, Index inner)
+        : order(c.order_of(modalities)) {
       for (Index k = 0; k < modalities; ++k) cross.emplace_back(positions, hidden, heads, inner, c.layers, c.dropout);
     }
 
     /// p: per modality (R_m, H); c (R_c, H) -> (sum R_m + R_c, H).
-    nn::Var<E, 2> operator()(nn::Context<E>& ctx, std::span<const nn::Var<E, 2>> p, nn::Var<E, 2> c, const FusionPlan& plan) const {
+    nn::Var<E, 2> operator()(nn::Context<E>& ctx, std::span<const nn::Var<E, 2>> p, nn::Var<E, 2> c,
+                             const FusionPlan& plan) const {
       const auto part = [&](std::size_t k) { return p[static_cast<std::size_t>(order[k])]; };
       nn::Var<E, 2> x = part(0);
       for (std::size_t k = 0; k + 1 < cross.size(); ++k) {

@@ -126,7 +126,7 @@ struct CtcAlignment {
     /// x (R, D), normalised. `which` names the modality in taps.
     Aligned<E> operator()(nn::Context<E>& ctx, nn::Var<E, 2> x, const AlignmentPlan& plan, Index which) const {
       if (!plan.all) x = autodiff::gather_rows(ctx.tape, x, ctx.device(plan.available));  // (R', D)
-      const nn::Var<E, 2> logits = position(ctx, x, plan.sequence);                             // (R', L + 1)
+      const nn::Var<E, 2> logits = position(ctx, x, plan.sequence);                       // (R', L + 1)
       ctx.tap("position", which, logits);
       return {autodiff::soft_align(ctx.tape, x, logits, std::span<const std::int32_t>(plan.offsets)), logits};
     }

@@ -20,10 +20,11 @@ struct LabelAttention {
     const auto segments = static_cast<Index>(plan.target_offsets.size()) - 1;
     // With one row per sample the softmax is 1 whatever the score: nothing is learned, and nothing must decay.
     const nn::Var<E, 2> w = plan.single ? ctx.template use<2>(weight).detached() : ctx.template use<2>(weight);
-    const nn::Var<E, 2> score = autodiff::linear(ctx.tape, plan.single ? h.detached() : h, w, nn::Var<E, 1>{});   // (R_t, C)
+    const nn::Var<E, 2> score = autodiff::linear(ctx.tape, plan.single ? h.detached() : h, w, nn::Var<E, 1>{});  // (R_t, C)
     const typename E::Real* a = nullptr;
     const nn::Var<E, 3> x = autodiff::segment_pool(
-        ctx.tape, h, score, {segments, ctx.device(plan.target_offsets), ctx.device(plan.target_mask), nullptr}, &a);  // (B, C, H)
+        ctx.tape, h, score, {segments, ctx.device(plan.target_offsets), ctx.device(plan.target_mask), nullptr},
+        &a);  // (B, C, H)
     if (ctx.taps) ctx.tap("label_attention", which, nn::Var<E, 2>(a, score.shape()));
     return x;
   }

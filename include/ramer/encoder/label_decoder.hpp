@@ -56,7 +56,8 @@ struct LabelDecoder {
   }
 
   /// memory (R, H) -> (B C, H). A sample without rows gives its labels nothing to attend to.
-  nn::Var<E, 2> operator()(nn::Context<E>& ctx, nn::Var<E, 2> memory, const LabelQueryPlan& plan, const JoinPlan& rows) const {
+  nn::Var<E, 2> operator()(nn::Context<E>& ctx, nn::Var<E, 2> memory, const LabelQueryPlan& plan,
+                           const JoinPlan& rows) const {
     const auto groups = static_cast<Index>(plan.offsets.size()) - 1;
     const nn::TokenRows own{{groups, plan.labels, ctx.device(plan.offsets), nullptr, nullptr}, ctx.device(plan.row_key)};
     nn::TokenRows to_memory = rows.token_rows(ctx);

@@ -13,11 +13,11 @@ namespace ramer::encoder {
 
 /// Rows of one modality ordered for the two attentions. Groups without an available row attend uniformly to all of their rows.
 struct PersonSegmentPlan {
-  GatherPlan by_segment, by_person;             ///< permutations: segment-major rows, and back
-  std::vector<std::int32_t> segment_offsets;    ///< groups (sample, segment) of the permuted rows
-  std::vector<std::uint8_t> segment_key;        ///< available, permuted
-  std::vector<std::int32_t> person_offsets;     ///< groups (sample, person) of the original rows
-  std::vector<std::uint8_t> person_key;         ///< available
+  GatherPlan by_segment, by_person;           ///< permutations: segment-major rows, and back
+  std::vector<std::int32_t> segment_offsets;  ///< groups (sample, segment) of the permuted rows
+  std::vector<std::uint8_t> segment_key;      ///< available, permuted
+  std::vector<std::int32_t> person_offsets;   ///< groups (sample, person) of the original rows
+  std::vector<std::uint8_t> person_key;       ///< available
   Index longest_segment = 0, longest_person = 0;
 
   void build(const Batch& batch, const ModalityBatch& m) {
@@ -75,7 +75,8 @@ struct PersonSegmentConfig {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
-    field("scale", self.scale, "factor on J after its two residual attentions, which about quadruple it; 0.25 gives it unit scale again",
+    field("scale", self.scale,
+          "factor on J after its two residual attentions, which about quadruple it; 0.25 gives it unit scale again",
           more_than(0));
   }
 };
@@ -113,7 +114,7 @@ struct PersonSegmentAttention {
       nn::Var<E, 2> j = h;
       if (personality.valid()) {
         const nn::Var<E, 2> both[] = {h, personality};
-        j = autodiff::concat_columns(ctx.tape, std::span<const nn::Var<E, 2>>(both));                          // (R, 2H)
+        j = autodiff::concat_columns(ctx.tape, std::span<const nn::Var<E, 2>>(both));  // (R, 2H)
       }
       const Real scale = Real(1) / std::sqrt(static_cast<Real>(j.extent(1)));
       const nn::Var<E, 2> across = autodiff::gather_rows(ctx.tape, j, ctx.device(plan.by_segment));
@@ -122,9 +123,9 @@ struct PersonSegmentAttention {
       ctx.tap("aux_inter", which, j);
       j = autodiff::add(ctx.tape, j, autodiff::attention(ctx.tape, j, j, j, intra(ctx, plan), 1, scale));
       ctx.tap("aux_intra", which, j);
-      j = autodiff::gather_rows(ctx.tape, j, ctx.device(tokens.target));                                 // (R_t, 2H)
+      j = autodiff::gather_rows(ctx.tape, j, ctx.device(tokens.target));  // (R_t, 2H)
       if (factor != Real(1)) j = autodiff::scale(ctx.tape, j, factor);
-      if (!reduce.empty()) j = reduce[0](ctx, j);                                                              // (R_t, H)
+      if (!reduce.empty()) j = reduce[0](ctx, j);  // (R_t, H)
       ctx.tap("aux_reduced_target", which, j);
       return j;
     }

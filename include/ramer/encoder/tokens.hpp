@@ -36,12 +36,12 @@ struct LabelRows {
 /// Tokens of one modality: what its encoder and the label attention need. R rows, B samples.
 struct TokenPlan : LabelRows {
   Index rows = 0, longest = 0;
-  std::vector<std::int32_t> offsets;     ///< (B + 1)
-  std::vector<std::uint8_t> key;         ///< (R) available tokens; all tokens of a sample that has none
-  std::vector<std::uint64_t> row_key;    ///< (R) sample * 2^32 + position
-  GatherPlan position;                   ///< (R) row of the position table
-  GatherPlan at_target_time;             ///< (R) 0 at the target's segment, else -1
-  std::vector<std::uint8_t> present;         ///< (B) a[b, m]: the target has an available token
+  std::vector<std::int32_t> offsets;   ///< (B + 1)
+  std::vector<std::uint8_t> key;       ///< (R) available tokens; all tokens of a sample that has none
+  std::vector<std::uint64_t> row_key;  ///< (R) sample * 2^32 + position
+  GatherPlan position;                 ///< (R) row of the position table
+  GatherPlan at_target_time;           ///< (R) 0 at the target's segment, else -1
+  std::vector<std::uint8_t> present;   ///< (B) a[b, m]: the target has an available token
 
   /// @param positions rows of the position table  @param asked whether the batch's target is asked about, not the sample as
   /// a whole

@@ -23,12 +23,14 @@ struct TransformerConfig {
     field("hidden", self.hidden, "width H of hidden states", extent(2));
     field("heads", self.heads, "attention heads", extent());
     field("inner", self.inner, "width between the two maps of the feed-forward part", extent());
-    field("layers", self.layers, "layers per modality, in the model's order; the last number serves those that follow too", between(0, 1000));
+    field("layers", self.layers, "layers per modality, in the model's order; the last number serves those that follow too",
+          between(0, 1000));
     field("personality_layers", self.personality_layers,
           "layers of the personality encoder; 0: as many as the first modality has", between(0, 1000));
     field("dropout", self.dropout, "dropout rate inside the encoders", from_to_below(0, 1));
     field("recompute", self.recompute,
-          "training keeps one array of (tokens, inner) less for each layer of these encoders and computes it again: the same numbers in less memory and "
+          "training keeps one array of (tokens, inner) less for each layer of these encoders and computes it again: the "
+          "same numbers in less memory and "
           "more time");
   }
   void check(const std::string& key) const {
@@ -50,15 +52,18 @@ struct LayerStack {
   std::vector<nn::TransformerLayer<E>> layer;
 
   LayerStack() = default;
-  LayerStack(Index hidden, Index heads, Index inner, Index layers, double rate, bool recompute = false) : norm(hidden), dropout{rate} {
+  LayerStack(Index hidden, Index heads, Index inner, Index layers, double rate, bool recompute = false)
+      : norm(hidden), dropout{rate} {
     for (Index i = 0; i < layers; ++i) {
       layer.emplace_back(hidden, heads, inner, rate);
       if (recompute) layer.back().feed_forward.kept = autodiff::Inner::Recomputed;
     }
   }
   /// (R, H) -> (R, H). e is consumed. Layer i is tapped as `tap` followed by i.
-  nn::Var<E, 2> operator()(nn::Context<E>& ctx, nn::Var<E, 2> e, const nn::TokenRows& rows, std::string_view tap, Index which) const {
-    nn::Var<E, 2> h = autodiff::dropout(ctx.tape, norm(ctx, e, autodiff::Input::Consumed), ctx.dropout(dropout, rows.row_key));
+  nn::Var<E, 2> operator()(nn::Context<E>& ctx, nn::Var<E, 2> e, const nn::TokenRows& rows, std::string_view tap,
+                           Index which) const {
+    nn::Var<E, 2> h =
+        autodiff::dropout(ctx.tape, norm(ctx, e, autodiff::Input::Consumed), ctx.dropout(dropout, rows.row_key));
     for (std::size_t i = 0; i < layer.size(); ++i) {
       ctx.tape.advance(h, [&] { return layer[i](ctx, h, rows); });
       if (ctx.taps) ctx.tap(std::string(tap) + std::to_string(i), which, h);
@@ -101,18 +106,19 @@ struct Transformer {
     }
     /// The first step alone: LN(x), for what comes between it and the encoder.
     nn::Var<E, 2> normalize(nn::Context<E>& ctx, nn::Var<E, 2> x, Index which) const {
-      x = input_norm(ctx, x);                                                                                  // (R, D)
+      x = input_norm(ctx, x);  // (R, D)
       ctx.tap("normed", which, x);
       return x;
     }
     /// The others, of a normalised x.
     nn::Var<E, 2> encode(nn::Context<E>& ctx, nn::Var<E, 2> x, const TokenPlan& plan, Index which) const {
       ctx.tap("encoder_in", which, x);
-      nn::Var<E, 2> h = input(ctx, x);                                                                         // (R, H)
+      nn::Var<E, 2> h = input(ctx, x);  // (R, H)
       constexpr auto consumed = autodiff::Input::Consumed;
       h = autodiff::add_embedding(ctx.tape, h, ctx.template use<2>(position), ctx.device(plan.position), consumed);
       if (!target_time.extents.empty()) {
-        h = autodiff::add_embedding(ctx.tape, h, ctx.template use<2>(target_time), ctx.device(plan.at_target_time), consumed);
+        h = autodiff::add_embedding(ctx.tape, h, ctx.template use<2>(target_time), ctx.device(plan.at_target_time),
+                                    consumed);
       }
       h = layers(ctx, h, plan.token_rows(ctx), "layer", which);
       ctx.tap("encoder_out", which, h);

@@ -106,45 +106,20 @@ template <class Use>
 bool with_loader(DType type, Use&& use) {
   switch (type) {
     case DType::kBool:
-    case DType::kU8:
-      use(load<std::uint8_t>);
-      return true;
-    case DType::kI8:
-      use(load<std::int8_t>);
-      return true;
-    case DType::kI16:
-      use(load<std::int16_t>);
-      return true;
-    case DType::kU16:
-      use(load<std::uint16_t>);
-      return true;
-    case DType::kF16:
-      use([](const std::byte* at) { return half_to_float(load<std::uint16_t>(at)); });
-      return true;
-    case DType::kBf16:
-      use([](const std::byte* at) { return bfloat_to_float(load<std::uint16_t>(at)); });
-      return true;
-    case DType::kI32:
-      use(load<std::int32_t>);
-      return true;
-    case DType::kU32:
-      use(load<std::uint32_t>);
-      return true;
-    case DType::kF32:
-      use(load<float>);
-      return true;
-    case DType::kI64:
-      use(load<std::int64_t>);
-      return true;
-    case DType::kU64:
-      use(load<std::uint64_t>);
-      return true;
-    case DType::kF64:
-      use(load<double>);
-      return true;
+    case DType::kU8: use(load<std::uint8_t>); return true;
+    case DType::kI8: use(load<std::int8_t>); return true;
+    case DType::kI16: use(load<std::int16_t>); return true;
+    case DType::kU16: use(load<std::uint16_t>); return true;
+    case DType::kF16: use([](const std::byte* at) { return half_to_float(load<std::uint16_t>(at)); }); return true;
+    case DType::kBf16: use([](const std::byte* at) { return bfloat_to_float(load<std::uint16_t>(at)); }); return true;
+    case DType::kI32: use(load<std::int32_t>); return true;
+    case DType::kU32: use(load<std::uint32_t>); return true;
+    case DType::kF32: use(load<float>); return true;
+    case DType::kI64: use(load<std::int64_t>); return true;
+    case DType::kU64: use(load<std::uint64_t>); return true;
+    case DType::kF64: use(load<double>); return true;
     case DType::kF8E5M2:
-    case DType::kF8E4M3:
-      return false;
+    case DType::kF8E4M3: return false;
   }
   return false;
 }

@@ -115,8 +115,8 @@ class SafetensorsFile {
       for (std::size_t k = 0; k < values.size(); ++k) {
         const auto value = load(from + k * step);
         if (!detail::converts<T>(value)) [[unlikely]]
-          fail<IoError>(path().string(), ": tensor '", name, "' (", dtype_name(tensor.dtype), "): element ", k, " = ", +value,
-                        " cannot be read as ", dtype_name(dtype_of<T>()));
+          fail<IoError>(path().string(), ": tensor '", name, "' (", dtype_name(tensor.dtype), "): element ", k, " = ",
+                        +value, " cannot be read as ", dtype_name(dtype_of<T>()));
         values[k] = static_cast<T>(value);
       }
     });

@@ -37,7 +37,7 @@ struct PerModality {
                             const std::uint8_t* y, const double* cell) {
     nn::Var<E, 0> total;
     for (std::size_t m = 0; m < c.size(); ++m) {
-      const nn::Var<E, 2> logits = head(ctx, autodiff::slot_mean(ctx.tape, c[m]), static_cast<Index>(m));    // (B, C)
+      const nn::Var<E, 2> logits = head(ctx, autodiff::slot_mean(ctx.tape, c[m]), static_cast<Index>(m));  // (B, C)
       ctx.tap("cml_logit", static_cast<Index>(m), logits);
       const auto term = autodiff::bce_with_logits(ctx.tape, logits, y, cell);
       total = autodiff::add_to(ctx.tape, total, term);
@@ -57,7 +57,7 @@ nn::Var<E, 3> sum(nn::Context<E>& ctx, std::span<const nn::Var<E, 3>> c) {
 template <class E>
 nn::Var<E, 0> of_sum(nn::Context<E>& ctx, const CommonSemanticHead<E>& head, nn::Var<E, 2> x, const std::uint8_t* y,
                      const double* cell) {
-  const nn::Var<E, 2> logits = head(ctx, x);                                                                 // (B, C)
+  const nn::Var<E, 2> logits = head(ctx, x);  // (B, C)
   ctx.tap("cml_logit", -1, logits);
   return autodiff::bce_with_logits(ctx.tape, logits, y, cell);
 }

@@ -15,8 +15,8 @@ namespace ramer::loss {
 
 /// How the losses of a batch become one number. Samples that do not count are left out of both.
 enum class CtcReduction {
-  Mean,         ///< mean over samples of loss / max(target length, 1)
-  MeanOfTotals, ///< mean over samples of the loss
+  Mean,          ///< mean over samples of loss / max(target length, 1)
+  MeanOfTotals,  ///< mean over samples of the loss
   Sum
 };
 
@@ -43,7 +43,8 @@ struct CtcPlan {
     const std::size_t samples = rows.size() - 1;
     require<ShapeError>(counts.empty() || counts.size() == samples, "ctc: ", counts.size(), " marks for ", samples,
                         " samples");
-    for (std::int32_t label : labels) require<DataError>(label >= 0 && label != blank, "ctc: label ", label, "; the blank is ", blank);
+    for (std::int32_t label : labels)
+      require<DataError>(label >= 0 && label != blank, "ctc: label ", label, "; the blank is ", blank);
     offsets.assign(rows.begin(), rows.end());
     target_offsets.assign(targets.begin(), targets.end());
     target.assign(labels.begin(), labels.end());
@@ -108,8 +109,9 @@ nn::Var<E, 0> ctc(nn::Context<E>& ctx, nn::Var<E, 2> logits, const CtcPlan& plan
 namespace ramer {
 template <>
 struct EnumNames<loss::CtcReduction> {
-  static constexpr std::pair<std::string_view, loss::CtcReduction> values[] = {{"mean", loss::CtcReduction::Mean},
-                                                                               {"mean_of_totals", loss::CtcReduction::MeanOfTotals},
-                                                                               {"sum", loss::CtcReduction::Sum}};
+  static constexpr std::pair<std::string_view, loss::CtcReduction> values[] = {
+      {"mean", loss::CtcReduction::Mean},
+      {"mean_of_totals", loss::CtcReduction::MeanOfTotals},
+      {"sum", loss::CtcReduction::Sum}};
 };
 }  // namespace ramer

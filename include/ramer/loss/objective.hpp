@@ -44,8 +44,8 @@ class Terms {
   struct Term {
     std::string_view name;  ///< a literal
     nn::Var<E, 0> value;
-    double weight = 0;      ///< factor in the reported total
-    double adjoint = 0;     ///< factor in what is differentiated; differs where two players pull at one term
+    double weight = 0;   ///< factor in the reported total
+    double adjoint = 0;  ///< factor in what is differentiated; differs where two players pull at one term
   };
 
   void add(std::string_view name, nn::Var<E, 0> value, double weight) { add(name, value, weight, weight); }

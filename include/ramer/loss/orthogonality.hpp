@@ -19,8 +19,8 @@ struct SlotGram {
   static constexpr bool pairs = false;
 
   template <class E>
-  static nn::Var<E, 0> common_specific(nn::Context<E>& ctx, std::span<const nn::Var<E, 3>> c, std::span<const nn::Var<E, 3>> s,
-                                       const OrthogonalityRows& rows) {
+  static nn::Var<E, 0> common_specific(nn::Context<E>& ctx, std::span<const nn::Var<E, 3>> c,
+                                       std::span<const nn::Var<E, 3>> s, const OrthogonalityRows& rows) {
     nn::Var<E, 0> total;
     for (std::size_t m = 0; m < c.size(); ++m) {
       const auto term = autodiff::gram_squared(ctx.tape, c[m], s[m], rows.present[m]);
@@ -34,7 +34,8 @@ struct SlotGramSixPairs : SlotGram {
   static constexpr bool pairs = true;
 
   template <class E>
-  static nn::Var<E, 0> specific_specific(nn::Context<E>& ctx, std::span<const nn::Var<E, 3>> s, const OrthogonalityRows& rows) {
+  static nn::Var<E, 0> specific_specific(nn::Context<E>& ctx, std::span<const nn::Var<E, 3>> s,
+                                         const OrthogonalityRows& rows) {
     nn::Var<E, 0> total;
     std::size_t at = 0;
     for (std::size_t k = 0; k < s.size(); ++k) {
@@ -51,8 +52,8 @@ struct SlotGramSixPairs : SlotGram {
 /// if rank(C) + rank(S) <= C labels, and is about 80 times the default at the paper's sizes: lambda_o = 5e-6 means something else here.
 struct ChannelGram : SlotGram {
   template <class E>
-  static nn::Var<E, 0> common_specific(nn::Context<E>& ctx, std::span<const nn::Var<E, 3>> c, std::span<const nn::Var<E, 3>> s,
-                                       const OrthogonalityRows& rows) {
+  static nn::Var<E, 0> common_specific(nn::Context<E>& ctx, std::span<const nn::Var<E, 3>> c,
+                                       std::span<const nn::Var<E, 3>> s, const OrthogonalityRows& rows) {
     nn::Var<E, 0> total;
     for (std::size_t m = 0; m < c.size(); ++m) {
       total = autodiff::add_to(ctx.tape, total, autodiff::feature_gram_squared(ctx.tape, c[m], s[m], rows.present[m]));

@@ -1,8 +1,8 @@
 // Reconstruction losses (Eq 7): how far X~, X_beta and X_gamma are from X_alpha. Targets are not detached.
 #pragma once
 
-#include "ramer/autodiff/ops/elementwise.hpp"
 #include "ramer/autodiff/ops/distance.hpp"
+#include "ramer/autodiff/ops/elementwise.hpp"
 #include "ramer/nn/module.hpp"
 
 namespace ramer::loss {

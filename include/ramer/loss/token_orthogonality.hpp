@@ -22,11 +22,12 @@ struct TokenGram {
   static constexpr bool pairs = false;
 
   template <class E>
-  static nn::Var<E, 0> common_specific(nn::Context<E>& ctx, std::span<const nn::Var<E, 2>> c, std::span<const nn::Var<E, 2>> s,
-                                       const TokenRowsOf& rows) {
+  static nn::Var<E, 0> common_specific(nn::Context<E>& ctx, std::span<const nn::Var<E, 2>> c,
+                                       std::span<const nn::Var<E, 2>> s, const TokenRowsOf& rows) {
     nn::Var<E, 0> total;
     for (std::size_t m = 0; m < c.size(); ++m) {
-      const auto term = autodiff::token_gram_squared(ctx.tape, c[m], rows.offsets[m], s[m], rows.offsets[m], rows.present[m]);
+      const auto term =
+          autodiff::token_gram_squared(ctx.tape, c[m], rows.offsets[m], s[m], rows.offsets[m], rows.present[m]);
       total = autodiff::add_to(ctx.tape, total, term);
     }
     return total;
@@ -42,7 +43,8 @@ struct TokenGramSixPairs : TokenGram {
     std::size_t at = 0;
     for (std::size_t k = 0; k < s.size(); ++k) {
       for (std::size_t m = k + 1; m < s.size(); ++m) {
-        const auto term = autodiff::token_gram_squared(ctx.tape, s[k], rows.offsets[k], s[m], rows.offsets[m], rows.pairs[at++]);
+        const auto term =
+            autodiff::token_gram_squared(ctx.tape, s[k], rows.offsets[k], s[m], rows.offsets[m], rows.pairs[at++]);
         total = autodiff::add_to(ctx.tape, total, term);
       }
     }

@@ -42,9 +42,9 @@ struct EarlyFusion {
   struct Plan {
     Index batch = 0;
     bool supervised = false;
-    std::vector<float> pooled;     ///< (B, W)
-    std::vector<std::uint8_t> y;   ///< (B, C)
-    std::vector<double> cell;      ///< (B, C) annotated / number of annotated
+    std::vector<float> pooled;       ///< (B, W)
+    std::vector<std::uint8_t> y;     ///< (B, C)
+    std::vector<double> cell;        ///< (B, C) annotated / number of annotated
     std::vector<std::uint64_t> key;  ///< (B) row for dropout
   };
 

@@ -41,7 +41,8 @@ inline void pool_features(const Schema& schema, const Batch& batch, Pooling pool
   for (const ModalitySchema& want : schema.modalities) {
     const auto found = std::find_if(batch.modalities.begin(), batch.modalities.end(),
                                     [&](const ModalityBatch& x) { return x.name == want.name; });
-    require<DataError>(found != batch.modalities.end(), "the model needs modality ", want.name, "; the batch has none of that name");
+    require<DataError>(found != batch.modalities.end(), "the model needs modality ", want.name,
+                       "; the batch has none of that name");
     require<DataError>(found->width == want.width, "modality ", want.name, ": the model needs width ", want.width,
                        ", the batch has ", found->width);
     const auto d = static_cast<std::size_t>(want.width);
@@ -74,7 +75,8 @@ inline void pool_features(const Schema& schema, const Batch& batch, Pooling pool
 
 template <>
 struct ramer::EnumNames<ramer::Pooling> {
-  static constexpr std::pair<std::string_view, ramer::Pooling> values[] = {{"target", ramer::Pooling::Target},
-                                                                           {"window", ramer::Pooling::Window},
-                                                                           {"target_and_window", ramer::Pooling::TargetAndWindow}};
+  static constexpr std::pair<std::string_view, ramer::Pooling> values[] = {
+      {"target", ramer::Pooling::Target},
+      {"window", ramer::Pooling::Window},
+      {"target_and_window", ramer::Pooling::TargetAndWindow}};
 };

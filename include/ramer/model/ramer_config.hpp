@@ -30,8 +30,7 @@ struct RamerParts {
   static constexpr bool beta = Reconstruction::beta, gamma = Reconstruction::gamma;
   static constexpr bool contrast = Recipe::Contrast::enabled;
   static constexpr bool adversary = Recipe::Adversary::enabled && (commonality || specificity);
-  static constexpr bool orthogonality =
-      Orthogonality::enabled && specificity && (commonality || Orthogonality::pairs);
+  static constexpr bool orthogonality = Orthogonality::enabled && specificity && (commonality || Orthogonality::pairs);
   static constexpr bool common_semantic = Recipe::CommonSemantic::enabled && commonality;
 };
 
@@ -90,8 +89,9 @@ struct RamerConfig {
   void check(const std::string& key) const {
     const auto there = [&](const char* input, projection::Level level) {
       using projection::Level;
-      require<ConfigError>((level != Level::Beta || Parts::beta) && (level != Level::Gamma || Parts::gamma), key, ".projection.", input,
-                           ": the recipe has no level ", enum_name(level), "; its last one is called top");
+      require<ConfigError>((level != Level::Beta || Parts::beta) && (level != Level::Gamma || Parts::gamma), key,
+                           ".projection.", input, ": the recipe has no level ", enum_name(level),
+                           "; its last one is called top");
     };
     if constexpr (Parts::commonality) there("generator_input", projection.generator_input);
     if constexpr (Parts::specificity) there("specificity_input", projection.specificity_input);
@@ -106,7 +106,8 @@ struct RamerConfig {
       return true;
     };
     for (Index m : fusion_order) {
-      require<ConfigError>(m >= 0 && m < modalities, "fusion_order: there is no modality ", m, "; they are 0 to ", modalities - 1);
+      require<ConfigError>(m >= 0 && m < modalities, "fusion_order: there is no modality ", m, "; they are 0 to ",
+                           modalities - 1);
       require<ConfigError>(add(m), "fusion_order: modality ", m, " is named twice");
     }
     for (Index m = 0; m < modalities; ++m) add(m);
@@ -116,7 +117,8 @@ struct RamerConfig {
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
     field("encoder", self.encoder, "uni-modal encoders");
-    if constexpr (Recipe::Alignment::enabled) field("alignment", self.alignment, "what makes modalities of different length alike");
+    if constexpr (Recipe::Alignment::enabled)
+      field("alignment", self.alignment, "what makes modalities of different length alike");
     field("auxiliary", self.auxiliary, "attention over persons and segments");
     field("projection", self.projection, "specificity and commonality subspaces");
     field("adversary", self.adversary, "modality discriminator");
@@ -132,7 +134,8 @@ struct RamerConfig {
     if constexpr (Recipe::Auxiliary::enabled) {
       field("personality", self.personality, "whether known personality is used; with few people it can single them out");
     }
-    field("target_time", self.target_time, "how the asked-about moment is shown: all, marked, segment; used where a target is given");
+    field("target_time", self.target_time,
+          "how the asked-about moment is shown: all, marked, segment; used where a target is given");
     field("missing", self.missing, "how a missing modality counts in the losses: present_only or all");
     if constexpr (Parts::beta || Parts::gamma) {
       field("fusion_order", self.fusion_order,

@@ -14,27 +14,27 @@ namespace ramer::wiring {
 /// Index arrays of one batch. Reused from batch to batch; vectors keep their capacity.
 struct RamerPlan {
   Index batch = 0, labels = 0;
-  std::vector<const ModalityBatch*> modality;           ///< in the model's order
-  std::vector<encoder::TokenPlan> tokens;               ///< (M)
-  std::vector<encoder::AlignmentPlan> alignment;        ///< (M) empty where rows are not aligned
-  encoder::AuxiliaryPlan auxiliary;                     ///< where the auxiliary task runs
+  std::vector<const ModalityBatch*> modality;     ///< in the model's order
+  std::vector<encoder::TokenPlan> tokens;         ///< (M)
+  std::vector<encoder::AlignmentPlan> alignment;  ///< (M) empty where rows are not aligned
+  encoder::AuxiliaryPlan auxiliary;               ///< where the auxiliary task runs
 
   bool personality = false, unknown_person = false;
   encoder::TokenPlan personality_tokens;
-  GatherPlan personality_row;             ///< (R) row of Batch::personality
-  GatherPlan unknown;                     ///< (R) 0 for a token of an unknown person, else -1
-  std::vector<std::uint8_t> known;        ///< (R)
+  GatherPlan personality_row;       ///< (R) row of Batch::personality
+  GatherPlan unknown;               ///< (R) 0 for a token of an unknown person, else -1
+  std::vector<std::uint8_t> known;  ///< (R)
 
-  std::vector<std::uint8_t> present;      ///< (M, B) a[b, m]; all 1 under Missing::All
-  bool any_missing = false;               ///< some a[b, m] is 0
+  std::vector<std::uint8_t> present;  ///< (M, B) a[b, m]; all 1 under Missing::All
+  bool any_missing = false;           ///< some a[b, m] is 0
 
-  bool supervised = false;                ///< labels are there: losses exist
-  std::vector<std::uint8_t> y, mask;      ///< (B, C)
-  std::vector<double> cell;               ///< (B, C) annotated / number of annotated
-  std::vector<double> alpha_cell;         ///< (B, C) the same over samples with any modality
-  std::vector<double> unshuffled_cell;    ///< (K, B, C) cell / K
-  std::vector<std::uint8_t> unshuffled_y; ///< (K, B, C)
-  std::vector<double> all_slots;          ///< (B) 1 / (B C)
+  bool supervised = false;                          ///< labels are there: losses exist
+  std::vector<std::uint8_t> y, mask;                ///< (B, C)
+  std::vector<double> cell;                         ///< (B, C) annotated / number of annotated
+  std::vector<double> alpha_cell;                   ///< (B, C) the same over samples with any modality
+  std::vector<double> unshuffled_cell;              ///< (K, B, C) cell / K
+  std::vector<std::uint8_t> unshuffled_y;           ///< (K, B, C)
+  std::vector<double> all_slots;                    ///< (B) 1 / (B C)
   std::vector<std::vector<double>> present_slots;   ///< (M)(B) a / (C n_m)
   std::vector<std::vector<double>> present_sample;  ///< (M)(B) a / n_m
   std::vector<std::vector<double>> present_pair;    ///< (M (M - 1) / 2)(B) both present / their number
@@ -52,7 +52,8 @@ struct RamerPlan {
   /// @throws DataError for an empty batch, one without the target that is asked about, a modality that it lacks or that has
   ///   another width, arrays whose lengths do not fit together, and a position outside the table; the plan must then be built anew
   template <class MakeTokens>
-  void build_inputs(const Schema& schema, const Batch& b, encoder::Missing missing, bool with_auxiliary, MakeTokens make_tokens) {
+  void build_inputs(const Schema& schema, const Batch& b, encoder::Missing missing, bool with_auxiliary,
+                    MakeTokens make_tokens) {
     batch = b.size;
     labels = schema.label_count();
     const std::size_t count = schema.modalities.size(), rows = static_cast<std::size_t>(batch);
@@ -140,8 +141,8 @@ struct RamerPlan {
         b.personality_known.size(), " persons of ", batch, " samples");
     const ModalityBatch& first = *modality[0];
     for (const ModalityBatch* m : modality) {
-      require<DataError>(m->offsets == first.offsets && m->position == first.position, "modalities ", first.name, " and ", m->name,
-                         " have different tokens; persons need the same places in each");
+      require<DataError>(m->offsets == first.offsets && m->position == first.position, "modalities ", first.name, " and ",
+                         m->name, " have different tokens; persons need the same places in each");
     }
     const std::size_t rows = first.available.size();
     known.resize(rows);
@@ -150,9 +151,9 @@ struct RamerPlan {
     for (std::size_t s = 0; s < static_cast<std::size_t>(batch); ++s) {
       for (auto r = static_cast<std::size_t>(first.offsets[s]); r < static_cast<std::size_t>(first.offsets[s + 1]); ++r) {
         const std::int32_t row = b.person_offsets[s] + first.person[r];
-        require<DataError>(first.person[r] >= 0 && row < b.person_offsets[s + 1], "sample ",
-                           detail::sample_id(b, s), ": a token of person ", first.person[r],
-                           ", personalities of ", b.person_offsets[s + 1] - b.person_offsets[s]);
+        require<DataError>(first.person[r] >= 0 && row < b.person_offsets[s + 1], "sample ", detail::sample_id(b, s),
+                           ": a token of person ", first.person[r], ", personalities of ",
+                           b.person_offsets[s + 1] - b.person_offsets[s]);
         personality_row.index[r] = row;
         known[r] = b.personality_known[static_cast<std::size_t>(row)];
         if (!known[r]) {

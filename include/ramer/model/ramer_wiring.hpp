@@ -218,9 +218,10 @@ struct Ramer {
           auto& mu = state.prototypes[m];
           const Index c = mu.extent(1), d = mu.extent(2);
           backend.map_2d(c, d,
-                         contrast::detail::MoveAverage<Real>{
-                             out.unit_alpha[m].data(), ctx.device(plan.y), ctx.device(plan.mask), plan.present_of(m, ctx), plan.batch, c, d,
-                             static_cast<Real>(config_.prototypes.momentum), mu.data(), mu.data() + c * d});
+                         contrast::detail::MoveAverage<Real>{out.unit_alpha[m].data(), ctx.device(plan.y),
+                                                             ctx.device(plan.mask), plan.present_of(m, ctx), plan.batch, c,
+                                                             d, static_cast<Real>(config_.prototypes.momentum), mu.data(),
+                                                             mu.data() + c * d});
         }
       }
       if constexpr (Recipe::Contrast::queue) {
@@ -236,7 +237,8 @@ struct Ramer {
     }
     /// Aligned modalities have as many tokens as places, whatever comes in.
     void place_aligned() {
-      require<ConfigError>(!schema_.has_target, "aligned rows have neither person nor moment: a model that aligns its input cannot be ",
+      require<ConfigError>(!schema_.has_target,
+                           "aligned rows have neither person nor moment: a model that aligns its input cannot be ",
                            "asked about a target");
       reference_ = static_cast<Index>(config_.alignment.reference_of(schema_));
       for (Index m = 0; m < schema_.modality_count(); ++m) {
@@ -253,7 +255,7 @@ struct Ramer {
     Index hidden_, slots_;
     std::vector<Index> order_;  ///< of fusion, (M)
     bool auxiliary_ = false;
-    Index reference_ = 0;       ///< the modality that is not aligned, where others are
+    Index reference_ = 0;  ///< the modality that is not aligned, where others are
     std::vector<Alignment> alignment_;
     std::vector<typename Recipe::Encoder::template Module<E>> encoders_, personality_;
     std::vector<nn::Parameter<E>> unknown_person_;

@@ -9,7 +9,7 @@ namespace ramer::recipe {
 struct Tailor {
   static constexpr const char* name = "tailor";
   using Wiring = wiring::Tailor;
-  using Alignment = encoder::AsGiven;               // between input normalisation and encoder
+  using Alignment = encoder::AsGiven;  // between input normalisation and encoder
   using Encoder = encoder::Transformer;
   using Fusion = encoder::CrossChain;
   using Adversary = projection::GradientReversal;

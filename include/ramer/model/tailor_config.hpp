@@ -64,7 +64,8 @@ struct TailorConfig {
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
-    if constexpr (Recipe::Alignment::enabled) field("alignment", self.alignment, "what makes modalities of different length alike");
+    if constexpr (Recipe::Alignment::enabled)
+      field("alignment", self.alignment, "what makes modalities of different length alike");
     field("encoder", self.encoder, "uni-modal encoders; hidden, heads and inner also of what follows them");
     field("projection", self.projection, "private and common extractors");
     field("fusion", self.fusion, "cross transformers");
@@ -74,7 +75,8 @@ struct TailorConfig {
     field("head_dropout", self.head_dropout, "dropout on the logits", from_to_below(0, 1));
     field("common_semantic_dropout", self.common_semantic_dropout, "dropout on the logits of the common-semantic head",
           from_to_below(0, 1));
-    field("missing", self.missing, "whether an unavailable token takes part: present_only (no) or all (as released: it is no key)");
+    field("missing", self.missing,
+          "whether an unavailable token takes part: present_only (no) or all (as released: it is no key)");
     field("threshold", self.threshold, "a label is predicted when its score is above", between(0, 1));
   }
 };

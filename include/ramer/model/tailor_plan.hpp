@@ -34,15 +34,15 @@ struct TailorPlan {
   std::vector<std::vector<double>> token;           ///< (M)(R_m) 1 / R_m
   std::vector<std::vector<double>> present_sample;  ///< (M)(B) has a row / their number
   std::vector<std::vector<double>> present_pair;    ///< (M (M - 1) / 2)(B) both have a row / their number
-  std::vector<loss::CtcPlan> ctc;                   ///< (M) places of the reference, in order; empty where rows are not aligned
+  std::vector<loss::CtcPlan> ctc;  ///< (M) places of the reference, in order; empty where rows are not aligned
 
   /// @param places of a modality's sequence  @param positions rows of the fusion's position tables
   /// @param align whether modality m is aligned, align(m, rows); if so, alignment[m] and tokens[m] are then filled
   /// @throws DataError for an empty batch, a modality that it lacks or that has another width, arrays whose lengths do not fit
   ///   together, modalities of a sample with different places, and a position outside the table; the plan must then be built anew
   template <class Align>
-  void build_inputs(const Schema& schema, const Batch& b, encoder::Missing missing, const std::vector<Index>& order, Index places,
-                    Index positions, Align align) {
+  void build_inputs(const Schema& schema, const Batch& b, encoder::Missing missing, const std::vector<Index>& order,
+                    Index places, Index positions, Align align) {
     batch = b.size;
     const std::size_t count = schema.modalities.size();
     require<DataError>(batch > 0, "the batch is empty; a model needs at least one sample");
@@ -103,16 +103,17 @@ struct TailorPlan {
   bool aligned(std::size_t m) const { return aligned_[m] != 0; }
 
  private:
-  std::vector<std::uint8_t> aligned_;        // (M)
-  std::vector<std::int32_t> run_;            // (B) places that a sample's rows should run through
-  std::vector<std::uint8_t> counts_;         // (B)
-  std::vector<ModalityBatch> chosen_;        // copies of modalities of which tokens are left out
-  std::vector<std::uint8_t> keep_;           // (M, tokens)
-  std::vector<std::size_t> keep_at_;         // (M) where in keep_
-  std::vector<std::int32_t> row_at_;         // (M, places)
+  std::vector<std::uint8_t> aligned_;  // (M)
+  std::vector<std::int32_t> run_;      // (B) places that a sample's rows should run through
+  std::vector<std::uint8_t> counts_;   // (B)
+  std::vector<ModalityBatch> chosen_;  // copies of modalities of which tokens are left out
+  std::vector<std::uint8_t> keep_;     // (M, tokens)
+  std::vector<std::size_t> keep_at_;   // (M) where in keep_
+  std::vector<std::int32_t> row_at_;   // (M, places)
 
   static bool any_available(const ModalityBatch& m, std::size_t b) {
-    return std::any_of(m.available.begin() + m.offsets[b], m.available.begin() + m.offsets[b + 1], [](std::uint8_t a) { return a != 0; });
+    return std::any_of(m.available.begin() + m.offsets[b], m.available.begin() + m.offsets[b + 1],
+                       [](std::uint8_t a) { return a != 0; });
   }
   /// A sample's rows should run through the places 1 ... n that its reference has; not where they are fewer.
   void teach_alignment(std::size_t m, const encoder::Sequence& reference, Index length) {
@@ -157,12 +158,14 @@ struct TailorPlan {
         const ModalityBatch* m = modality[k];
         if (aligned_[k] || !any_available(*m, s)) continue;
         if (!like) like = m;
-        const Index tokens_of_m = m->offsets[s + 1] - m->offsets[s], tokens_of_like = like->offsets[s + 1] - like->offsets[s];
+        const Index tokens_of_m = m->offsets[s + 1] - m->offsets[s],
+                    tokens_of_like = like->offsets[s + 1] - like->offsets[s];
         const bool same = tokens_of_m == tokens_of_like &&
                           std::equal(m->position.begin() + m->offsets[s], m->position.begin() + m->offsets[s + 1],
                                      like->position.begin() + like->offsets[s]);
-        require<DataError>(same, "sample ", detail::sample_id(b, s), ": modalities ", like->name, " (", tokens_of_like, " tokens) and ",
-                           m->name, " (", tokens_of_m, " tokens) have different places; this model adds modalities up place by place ",
+        require<DataError>(same, "sample ", detail::sample_id(b, s), ": modalities ", like->name, " (", tokens_of_like,
+                           " tokens) and ", m->name, " (", tokens_of_m,
+                           " tokens) have different places; this model adds modalities up place by place ",
                            "and needs aligned data");
       }
       for (std::size_t k = 0; k < modality.size(); ++k) {
@@ -173,7 +176,8 @@ struct TailorPlan {
           const auto at = static_cast<std::size_t>(r);
           bool keep = missing == encoder::Missing::All || m.available[at];
           if (!own) {  // absent: where the others have places
-            const auto begin = like->position.begin() + like->offsets[s], end = like->position.begin() + like->offsets[s + 1];
+            const auto begin = like->position.begin() + like->offsets[s],
+                       end = like->position.begin() + like->offsets[s + 1];
             keep = std::find(begin, end, m.position[at]) != end;
           }
           keep_[keep_at_[k] + at] = keep;
@@ -183,7 +187,8 @@ struct TailorPlan {
     chosen_.resize(modality.size());
     for (std::size_t k = 0; k < modality.size(); ++k) {
       const std::uint8_t* keep = keep_.data() + keep_at_[k];
-      if (aligned_[k] || std::all_of(keep, keep + modality[k]->available.size(), [](std::uint8_t x) { return x != 0; })) continue;
+      if (aligned_[k] || std::all_of(keep, keep + modality[k]->available.size(), [](std::uint8_t x) { return x != 0; }))
+        continue;
       copy_rows(*modality[k], keep, chosen_[k]);
       modality[k] = &chosen_[k];
     }
@@ -237,7 +242,8 @@ struct TailorPlan {
     same_rows.assign(count, 1);
     for (std::size_t m = 0; m < count; ++m) {
       same_rows[m] = rows[m].rows() == common_rows.rows();
-      for (std::size_t i = 0; i < common[m].index.size() && same_rows[m]; ++i) same_rows[m] = common[m].index[i] == static_cast<std::int32_t>(i);
+      for (std::size_t i = 0; i < common[m].index.size() && same_rows[m]; ++i)
+        same_rows[m] = common[m].index[i] == static_cast<std::int32_t>(i);
       common[m].finish(rows[m].rows());
     }
     first.finish(common_rows.rows());

@@ -49,14 +49,17 @@ struct Tailor {
     Module(const Schema& schema, const Config& config)
         : schema_(schema), config_(config), order_(config.fusion.order_of(schema.modality_count())) {
       const Index m_count = schema.modality_count(), c = schema.label_count(), hidden = config.encoder.hidden;
-      require<ConfigError>(m_count > 0 && c > 0, "a model needs modalities and labels; the schema has ", m_count, " and ", c);
-      require<ConfigError>(!schema.has_target, "this model knows no persons and cannot be asked about one of them: show it one ",
+      require<ConfigError>(m_count > 0 && c > 0, "a model needs modalities and labels; the schema has ", m_count, " and ",
+                           c);
+      require<ConfigError>(!schema.has_target,
+                           "this model knows no persons and cannot be asked about one of them: show it one ",
                            "sequence, with the view target (that person's) or all (everybody's)");
       places_ = count_places();
       const Index all = (m_count + 1) * places_;
       positions_ = config.fusion.positions > 0 ? config.fusion.positions : all;
-      require<ConfigError>(places_ > 0 && all < (Index{1} << 20), "fusion.places: expected at least 1, and fewer than 2^20 for ",
-                           m_count, " modalities and what they have in common; found ", places_);
+      require<ConfigError>(places_ > 0 && all < (Index{1} << 20),
+                           "fusion.places: expected at least 1, and fewer than 2^20 for ", m_count,
+                           " modalities and what they have in common; found ", places_);
       require<ConfigError>(positions_ >= all, "fusion.positions: expected at least ", all, " for ", m_count,
                            " modalities and what they have in common, found ", positions_);
       for (Index m = 0; m < m_count; ++m) {
@@ -83,7 +86,8 @@ struct Tailor {
     template <class Self, class Visitor>
     static void parameters(Self& self, Visitor&& visit) {
       const auto each = [&](const char* prefix, auto& list) {
-        for (std::size_t m = 0; m < list.size(); ++m) visit(std::string(prefix) + "." + self.schema_.modalities[m].name, list[m]);
+        for (std::size_t m = 0; m < list.size(); ++m)
+          visit(std::string(prefix) + "." + self.schema_.modalities[m].name, list[m]);
       };
       if constexpr (aligns) each("alignment", self.alignment_);
       each("encoder", self.encoders_);
@@ -107,15 +111,17 @@ struct Tailor {
 
     /// @param supervised whether losses are wanted where the batch has labels; otherwise its labels are not looked at
     void build_plan(Plan& plan, const Batch& batch, bool, const RandomStream&, bool supervised = true) const {
-      plan.build_inputs(schema_, batch, config_.missing, order_, places_, positions_, [&](std::size_t m, const ModalityBatch& rows) {
-        if constexpr (aligns) {
-          if (static_cast<Index>(m) != reference_) {
-            Recipe::Alignment::build(plan.alignment[m], config_.alignment, rows, schema_.modalities[m].positions, plan.tokens[m]);
-            return true;
-          }
-        }
-        return false;
-      });
+      plan.build_inputs(schema_, batch, config_.missing, order_, places_, positions_,
+                        [&](std::size_t m, const ModalityBatch& rows) {
+                          if constexpr (aligns) {
+                            if (static_cast<Index>(m) != reference_) {
+                              Recipe::Alignment::build(plan.alignment[m], config_.alignment, rows,
+                                                       schema_.modalities[m].positions, plan.tokens[m]);
+                              return true;
+                            }
+                          }
+                          return false;
+                        });
       plan.supervised = supervised && batch.has_labels();
       if (plan.supervised) plan.build_targets(batch, static_cast<std::size_t>(reference_), aligned_places());
     }
@@ -146,8 +152,8 @@ struct Tailor {
         most = std::max(most, places);
       }
       if (config_.fusion.places == 0) return most;
-      require<ConfigError>(config_.fusion.places >= aligned_places(), "fusion.places: expected at least the ", aligned_places(),
-                           " that modalities are aligned to, found ", config_.fusion.places);
+      require<ConfigError>(config_.fusion.places >= aligned_places(), "fusion.places: expected at least the ",
+                           aligned_places(), " that modalities are aligned to, found ", config_.fusion.places);
       return config_.fusion.places;
     }
 

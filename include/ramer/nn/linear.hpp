@@ -22,7 +22,8 @@ struct Linear {
     return autodiff::linear(ctx.tape, x, ctx.template use<2>(weight), ctx.template use<1>(bias), act);
   }
   /// Of the inputs side by side, without concatenating them.
-  Var<E, 2> operator()(Context<E>& ctx, std::span<const Var<E, 2>> xs, backend::Activation act = backend::Activation::None) const {
+  Var<E, 2> operator()(Context<E>& ctx, std::span<const Var<E, 2>> xs,
+                       backend::Activation act = backend::Activation::None) const {
     return autodiff::linear(ctx.tape, xs, ctx.template use<2>(weight), ctx.template use<1>(bias), act);
   }
   template <class Self, class Visitor>

@@ -52,7 +52,8 @@ struct SequencePlan {
 /// One layer: gates in the order i, f, g, o, and two biases, so that weights of PyTorch's layer fit.
 template <class E>
 struct LstmLayer {
-  Parameter<E> weight_ih, weight_hh, bias_ih, bias_hh;  ///< (4 H, I), (4 H, H), (4 H), (4 H): all U(-1 / sqrt(H), 1 / sqrt(H))
+  Parameter<E> weight_ih, weight_hh, bias_ih,
+      bias_hh;  ///< (4 H, I), (4 H, H), (4 H), (4 H): all U(-1 / sqrt(H), 1 / sqrt(H))
 
   LstmLayer() = default;
   LstmLayer(Index in, Index width)
@@ -63,8 +64,8 @@ struct LstmLayer {
 
   /// (R, I) -> (R, H), rows in the order of time.
   Var<E, 2> operator()(Context<E>& ctx, Var<E, 2> x, const autodiff::TimeSteps& steps) const {
-    return autodiff::lstm(ctx.tape, x, ctx.template use<2>(weight_ih), ctx.template use<2>(weight_hh), ctx.template use<1>(bias_ih),
-                          ctx.template use<1>(bias_hh), steps);
+    return autodiff::lstm(ctx.tape, x, ctx.template use<2>(weight_ih), ctx.template use<2>(weight_hh),
+                          ctx.template use<1>(bias_ih), ctx.template use<1>(bias_hh), steps);
   }
   template <class Self, class Visitor>
   static void parameters(Self& self, Visitor&& visit) {

@@ -28,7 +28,9 @@ using Var = typename E::template Var<Rank>;
 namespace detail {
 
 template <class Module, class Visitor>
-concept ListsParameters = requires(Module& module, Visitor& visit) { std::remove_const_t<Module>::parameters(module, visit); };
+concept ListsParameters = requires(Module& module, Visitor& visit) {
+  std::remove_const_t<Module>::parameters(module, visit);
+};
 
 template <class T>
 inline constexpr bool is_vector = false;
@@ -46,7 +48,10 @@ struct Walk {
   void operator()(std::string_view name, Child& child) {
     const std::string full = path.empty() ? std::string(name) : name.empty() ? path : path + "." + std::string(name);
     using Plain = std::remove_const_t<Child>;
-    if constexpr (requires { child.extents; child.init; }) {
+    if constexpr (requires {
+                    child.extents;
+                    child.init;
+                  }) {
       on_parameter(full, child);
     } else if constexpr (std::is_same_v<Plain, Dropout>) {
       on_dropout(full, child);
@@ -108,7 +113,8 @@ std::vector<Parameter<E>*> register_parameters(Module& module, typename E::Backe
 template <class Module>
 void start_from_normal(Module& module, double sd) {
   for_each_parameter(module, [&](const std::string&, auto& p) {
-    if (p.init.kind != Init::Kind::Constant && !p.init.stays) p.init = p.extents.size() > 1 ? Init::normal(sd) : Init::constant(0);
+    if (p.init.kind != Init::Kind::Constant && !p.init.stays)
+      p.init = p.extents.size() > 1 ? Init::normal(sd) : Init::constant(0);
   });
 }
 

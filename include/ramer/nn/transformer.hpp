@@ -35,8 +35,8 @@ struct Attention {
         norm(width),
         weight_dropout{dropout},
         output_dropout{dropout} {
-    require<ConfigError>(head_count > 0 && width % head_count == 0, "attention: width ", width, " is no multiple of ", head_count,
-                         " heads");
+    require<ConfigError>(head_count > 0 && width % head_count == 0, "attention: width ", width, " is no multiple of ",
+                         head_count, " heads");
   }
 
   Var<E, 2> operator()(Context<E>& ctx, Var<E, 2> x, const TokenRows& rows) const { return (*this)(ctx, x, x, rows); }
@@ -45,9 +45,9 @@ struct Attention {
     using Real = typename E::Real;
     const Var<E, 2> q = query(ctx, x), k = key(ctx, memory), v = value(ctx, memory);
     const Real scale = Real(1) / std::sqrt(static_cast<Real>(x.extent(1) / heads));
-    const Var<E, 2> o =
-        autodiff::projected_attention(ctx.tape, q, k, v, rows.groups, heads, scale, ctx.dropout(weight_dropout, rows.row_key),
-                                      ctx.template use<2>(output.weight), ctx.template use<1>(output.bias), autodiff::Input::Consumed);
+    const Var<E, 2> o = autodiff::projected_attention(
+        ctx.tape, q, k, v, rows.groups, heads, scale, ctx.dropout(weight_dropout, rows.row_key),
+        ctx.template use<2>(output.weight), ctx.template use<1>(output.bias), autodiff::Input::Consumed);
     return norm(ctx, o, x, ctx.dropout(output_dropout, rows.row_key), autodiff::Input::Consumed);
   }
   template <class Self, class Visitor>
@@ -78,8 +78,9 @@ struct FeedForward {
         dropout{rate} {}
 
   Var<E, 2> operator()(Context<E>& ctx, Var<E, 2> x, const TokenRows& rows) const {
-    const Var<E, 2> y = autodiff::feed_forward(ctx.tape, x, ctx.template use<2>(inner.weight), ctx.template use<1>(inner.bias),
-                                               ctx.template use<2>(outer.weight), ctx.template use<1>(outer.bias), kept);
+    const Var<E, 2> y =
+        autodiff::feed_forward(ctx.tape, x, ctx.template use<2>(inner.weight), ctx.template use<1>(inner.bias),
+                               ctx.template use<2>(outer.weight), ctx.template use<1>(outer.bias), kept);
     return norm(ctx, y, x, ctx.dropout(dropout, rows.row_key), autodiff::Input::Consumed);
   }
   template <class Self, class Visitor>
@@ -121,7 +122,8 @@ struct DecoderLayer {
       : self_attention(width, heads, dropout), cross_attention(width, heads, dropout), feed_forward(width, inner, dropout) {}
 
   /// `to_memory` has the rows of x as queries and those of the memory as keys.
-  Var<E, 2> operator()(Context<E>& ctx, Var<E, 2> x, Var<E, 2> memory, const TokenRows& rows, const TokenRows& to_memory) const {
+  Var<E, 2> operator()(Context<E>& ctx, Var<E, 2> x, Var<E, 2> memory, const TokenRows& rows,
+                       const TokenRows& to_memory) const {
     return feed_forward(ctx, cross_attention(ctx, self_attention(ctx, x, rows), memory, to_memory), rows);
   }
   template <class Self, class Visitor>

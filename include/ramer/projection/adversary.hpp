@@ -57,17 +57,17 @@ struct Discriminator {
 /// `confusion` is what a generator minimises besides, with the adversarial weight.
 template <class E>
 struct AdversarialTerms {
-  nn::Var<E, 0> commonality;   ///< L_C
-  nn::Var<E, 0> specificity;   ///< L_S
+  nn::Var<E, 0> commonality;  ///< L_C
+  nn::Var<E, 0> specificity;  ///< L_S
   nn::Var<E, 0> confusion;
   double commonality_sign = 1;  ///< factor of L_C's adjoint in the objective
 };
 
 /// Row weights: each modality's cross-entropy is a mean over its B C rows (L_C) or those of present modalities (L_S).
 struct AdversaryRows {
-  const double* all;                         ///< (B) 1 / (B C); null: L_C has the rows and weights of L_S
-  std::span<const double* const> present;    ///< per modality (B) a[b, m] / (C sum_b a[b, m])
-  Index labels;                              ///< C rows per sample
+  const double* all;                       ///< (B) 1 / (B C); null: L_C has the rows and weights of L_S
+  std::span<const double* const> present;  ///< per modality (B) a[b, m] / (C sum_b a[b, m])
+  Index labels;                            ///< C rows per sample
 };
 
 namespace detail {
@@ -79,7 +79,7 @@ nn::Var<E, 0> sum_over_modalities(nn::Context<E>& ctx, const Discriminator<E>& d
   nn::Var<E, 0> total;
   for (std::size_t m = 0; m < xs.size(); ++m) {
     const std::size_t use = only_present ? xs.size() + m : m;
-    const nn::Var<E, 2> logits = d(ctx, xs[m], static_cast<Index>(use));                                     // (B C, M)
+    const nn::Var<E, 2> logits = d(ctx, xs[m], static_cast<Index>(use));  // (B C, M)
     ctx.tap(name, static_cast<Index>(m), logits);
     const auto ce = autodiff::cross_entropy(ctx.tape, logits, uniform ? Index{-1} : static_cast<Index>(m),
                                             only_present || !rows.all ? rows.present[m] : rows.all, rows.labels);
@@ -106,7 +106,8 @@ struct GradientReversal {
 
   template <class E>
   static AdversarialTerms<E> terms(nn::Context<E>& ctx, const Config& config, const Discriminator<E>& d, int,
-                                   std::span<const nn::Var<E, 2>> c, std::span<const nn::Var<E, 2>> s, const AdversaryRows& rows) {
+                                   std::span<const nn::Var<E, 2>> c, std::span<const nn::Var<E, 2>> s,
+                                   const AdversaryRows& rows) {
     using Real = typename E::Real;
     AdversarialTerms<E> t;
     if (!c.empty()) {
@@ -128,7 +129,8 @@ struct Confusion {
 
   template <class E>
   static AdversarialTerms<E> terms(nn::Context<E>& ctx, const Config&, const Discriminator<E>& d, int,
-                                   std::span<const nn::Var<E, 2>> c, std::span<const nn::Var<E, 2>> s, const AdversaryRows& rows) {
+                                   std::span<const nn::Var<E, 2>> c, std::span<const nn::Var<E, 2>> s,
+                                   const AdversaryRows& rows) {
     AdversarialTerms<E> t;
     if (!c.empty()) {
       const auto detached = detail::each<E>(ctx, c, [](nn::Var<E, 2> x) { return x.detached(); });
@@ -150,12 +152,14 @@ struct Alternating {
 
   template <class E>
   static AdversarialTerms<E> terms(nn::Context<E>& ctx, const Config&, const Discriminator<E>& d, int phase,
-                                   std::span<const nn::Var<E, 2>> c, std::span<const nn::Var<E, 2>> s, const AdversaryRows& rows) {
+                                   std::span<const nn::Var<E, 2>> c, std::span<const nn::Var<E, 2>> s,
+                                   const AdversaryRows& rows) {
     AdversarialTerms<E> t;
     if (phase == 0) {
       const auto detach = [](nn::Var<E, 2> x) { return x.detached(); };
       if (!c.empty()) {
-        t.commonality = detail::sum_over_modalities<E>(ctx, d, detail::each<E>(ctx, c, detach), rows, false, false, "disc_C");
+        t.commonality =
+            detail::sum_over_modalities<E>(ctx, d, detail::each<E>(ctx, c, detach), rows, false, false, "disc_C");
       }
       if (!s.empty()) {
         t.specificity = detail::sum_over_modalities<E>(ctx, d, detail::each<E>(ctx, s, detach), rows, true, false, "disc_S");

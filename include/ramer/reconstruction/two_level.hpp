@@ -27,7 +27,8 @@ struct LatentCodec {
     nn::Perceptron<E> encoder, decoder;
 
     Module() = default;
-    Module(Index hidden, const Config& c) : encoder({hidden, hidden / 2, c.latent}), decoder({c.latent, hidden / 2, hidden}) {}
+    Module(Index hidden, const Config& c)
+        : encoder({hidden, hidden / 2, c.latent}), decoder({c.latent, hidden / 2, hidden}) {}
 
     nn::Var<E, 2> encode(nn::Context<E>& ctx, nn::Var<E, 2> x) const { return encoder(ctx, x); }  // (R, H) -> (R, latent)
     nn::Var<E, 2> decode(nn::Context<E>& ctx, nn::Var<E, 2> z) const { return decoder(ctx, z); }  // (R, latent) -> (R, H)
@@ -87,7 +88,9 @@ struct Branch {
 
   Branch() = default;
   Branch(Index hidden, Index modalities, const Config& c) : codec(hidden, c) {
-    if constexpr (Policy::beta || Policy::gamma) cross = nn::Linear<E>(modalities * hidden, hidden, nn::Init::xavier(modalities * hidden, hidden), nn::Init::fan_in(modalities * hidden));
+    if constexpr (Policy::beta || Policy::gamma)
+      cross = nn::Linear<E>(modalities * hidden, hidden, nn::Init::xavier(modalities * hidden, hidden),
+                            nn::Init::fan_in(modalities * hidden));
   }
   template <class Self, class Visitor>
   static void parameters(Self& self, Visitor&& visit) {

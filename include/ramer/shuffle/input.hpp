@@ -19,7 +19,8 @@ struct CommonPlusSpecific {
   template <class E>
   static void fill(nn::Context<E>& ctx, std::span<const nn::Var<E, 2>> c, std::span<const nn::Var<E, 2>> s,
                    std::span<const nn::Var<E, 2>>, std::span<nn::Var<E, 2>> f) {
-    for (std::size_t m = 0; m < f.size(); ++m) f[m] = c.empty() ? s[m] : s.empty() ? c[m] : autodiff::add(ctx.tape, c[m], s[m]);
+    for (std::size_t m = 0; m < f.size(); ++m)
+      f[m] = c.empty() ? s[m] : s.empty() ? c[m] : autodiff::add(ctx.tape, c[m], s[m]);
   }
 };
 /// F^m = X^m of the last reconstruction level, as released.
@@ -58,8 +59,8 @@ struct ConcatenatedLinear {
 
     explicit Module(Index hidden) : linear(2 * hidden, hidden) {}
 
-    void fill(nn::Context<E>& ctx, std::span<const nn::Var<E, 2>> c, std::span<const nn::Var<E, 2>> s, std::span<const nn::Var<E, 2>>,
-              std::span<nn::Var<E, 2>> f) const {
+    void fill(nn::Context<E>& ctx, std::span<const nn::Var<E, 2>> c, std::span<const nn::Var<E, 2>> s,
+              std::span<const nn::Var<E, 2>>, std::span<nn::Var<E, 2>> f) const {
       for (std::size_t m = 0; m < f.size(); ++m) {
         const nn::Var<E, 2> both[] = {c[m], s[m]};
         f[m] = linear(ctx, std::span<const nn::Var<E, 2>>(both));

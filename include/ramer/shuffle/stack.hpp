@@ -20,7 +20,7 @@ namespace ramer::shuffle {
 /// How the two passes combine.
 enum class Gather {
   Sequential,  ///< the modality-wise pass acts on the result of the sample-wise one: V[b,m,j] = F[pi[b,m',j], m', j], m' = rho[b,m,j]
-  Joint        ///< as released and in CARAT: V[b,m,j] = F[pi[b,m,j], rho[b,m,j], j]
+  Joint  ///< as released and in CARAT: V[b,m,j] = F[pi[b,m,j], rho[b,m,j], j]
 };
 
 /// Of every shuffle.
@@ -77,7 +77,7 @@ inline void riffle(std::span<std::int32_t> x, Index k, Index rounds, Index start
 /// The permutations of one batch.
 struct Permutations {
   Index batch = 0, modalities = 0, labels = 0;
-  std::vector<std::int32_t> pi, rho;  ///< (B, M, C)
+  std::vector<std::int32_t> pi, rho;         ///< (B, M, C)
   std::vector<std::int32_t> order, scratch;  ///< of the policy at work
 
   void resize(Index b, Index m, Index c) {
@@ -102,7 +102,8 @@ void riffle_all(const Config& c, Permutations& p, SampleStart sample_start, Moda
     std::iota(x.begin(), x.begin() + n, 0);
     riffle({x.data(), static_cast<std::size_t>(n)}, k, c.rounds, start, scratch);
   };
-  const Index sample_stacks = stack_count(p.batch, c.sample_stacks), modality_stacks = stack_count(p.modalities, c.modality_stacks);
+  const Index sample_stacks = stack_count(p.batch, c.sample_stacks),
+              modality_stacks = stack_count(p.modalities, c.modality_stacks);
   for (Index j = 0; j < p.labels; ++j) {
     for (Index m = 0; m < p.modalities; ++m) {
       run(p.batch, c.sample_stacks, sample_start(j, m) % sample_stacks);
@@ -122,13 +123,15 @@ void riffle_all(const Config& c, Permutations& p, SampleStart sample_start, Moda
 struct Stack {
   using Config = shuffle::Config;
   static void permute(const Config& c, const RandomStream&, Permutations& p) {
-    detail::riffle_all(c, p, [](Index j, Index m) { return j + m; }, [](Index b, Index j) { return b + j; });
+    detail::riffle_all(
+        c, p, [](Index j, Index m) { return j + m; }, [](Index b, Index j) { return b + j; });
   }
 };
 /// One common riffle for all labels: reorders the batch, makes no new label combination.
 struct PlainStack : Stack {
   static void permute(const Config& c, const RandomStream&, Permutations& p) {
-    detail::riffle_all(c, p, [](Index, Index) { return Index{0}; }, [](Index, Index) { return Index{0}; });
+    detail::riffle_all(
+        c, p, [](Index, Index) { return Index{0}; }, [](Index, Index) { return Index{0}; });
   }
 };
 /// What the released code computes: both index lists sorted in descending order, a plain reversal.
@@ -196,8 +199,8 @@ struct ShufflePlan {
 
   /// @param y, mask (B, C)
   template <class Policy>
-  void build(const typename Policy::Config& config, Index batch, Index modalities, Index label_count, const std::uint8_t* y, const std::uint8_t* mask,
-             const RandomStream& stream) {
+  void build(const typename Policy::Config& config, Index batch, Index modalities, Index label_count, const std::uint8_t* y,
+             const std::uint8_t* mask, const RandomStream& stream) {
     Permutations& p = permutations;
     p.resize(batch, modalities, label_count);
     Policy::permute(config, stream, p);

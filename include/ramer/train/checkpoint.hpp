@@ -145,8 +145,8 @@ inline void check_no_more(const Checkpoint& c, const std::set<std::string>& know
 /// @throws ConfigError for an entry of the program's own that has one of the library's names
 inline void add_own(io::SafetensorsWriter& writer, const Metadata& own) {
   for (const auto& [key, value] : own) {
-    for (const char* taken : {"format", "version", "kind", "recipe", "precision", "library", "config", "schema", "run", "trainer",
-                              "progress"})
+    for (const char* taken :
+         {"format", "version", "kind", "recipe", "precision", "library", "config", "schema", "run", "trainer", "progress"})
       require<ConfigError>(key != taken, "metadata '", key, "' of a checkpoint is the library's; choose another name");
     writer.set_metadata(key, value);
   }
@@ -245,7 +245,8 @@ void fill(const Checkpoint& checkpoint, ModelType& model) {
         const io::TensorInfo& found = expect_tensor(file, name, shape);
         if (found.dtype == io::dtype_of<Real>() && found.aligned()) {
           const auto* from = reinterpret_cast<const Real*>(file.bytes(name).data());
-          if (std::all_of(from, from + found.size(), [](Real x) { return std::isfinite(x); })) return backend.from_host(from, found.size(), data);
+          if (std::all_of(from, from + found.size(), [](Real x) { return std::isfinite(x); }))
+            return backend.from_host(from, found.size(), data);
         }
         const std::vector<Real> values = read_reals<Real>(file, name, shape);  // converts, or says what is wrong
         backend.from_host(values.data(), static_cast<Index>(values.size()), data);

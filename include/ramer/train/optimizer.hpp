@@ -132,8 +132,8 @@ class Optimizer {
       const auto& slot = gradients.slot(static_cast<Index>(chosen_[k]));
       backend.sum(slot.size, detail::SquareOf<T>{slot.adjoint}, 1.0, backend::Target<double>{squares_.data() + k, false});
     }
-    backend.map(1, detail::ClipFactors{squares_.data(), static_cast<Index>(chosen_.size()), config_.clip_global, config_.clip_tensor,
-                                       factor_.data(), norm_.data()});
+    backend.map(1, detail::ClipFactors{squares_.data(), static_cast<Index>(chosen_.size()), config_.clip_global,
+                                       config_.clip_tensor, factor_.data(), norm_.data()});
     for (std::size_t k = 0; k < chosen_.size(); ++k) update(chosen_[k], gradients, factor_.data() + k, total_steps, backend);
   }
   /// Euclidean norm of the gradients of the last step, before clipping.
@@ -158,18 +158,19 @@ class Optimizer {
               typename E::Backend& backend) {
     Parameter& p = *parameters_[i];
     const double s = static_cast<double>(steps_[i]++);
-    const double rate = config_.rate * (total_steps > 0 ? schedule_factor(config_.schedule, s / total_steps, config_.warmup) : 1.0);
+    const double rate =
+        config_.rate * (total_steps > 0 ? schedule_factor(config_.schedule, s / total_steps, config_.warmup) : 1.0);
     const bool bert = config_.kind == OptimizerKind::BertAdam;
     const double c1 = bert ? 1.0 : 1.0 / (1.0 - std::pow(config_.beta1, s + 1));
     const double c2 = bert ? 1.0 : 1.0 / (1.0 - std::pow(config_.beta2, s + 1));
     const double decay = p.decay ? config_.decay : 0.0;
     const bool coupled = decay > 0 && config_.kind == OptimizerKind::Adam;
     backend.map(p.size(), detail::AdamUpdate<T>{p.value.data(), first_[i].data(), second_[i].data(),
-                                                gradients.slot(static_cast<Index>(i)).adjoint, factor, static_cast<T>(config_.beta1),
-                                                static_cast<T>(config_.beta2), static_cast<T>(1.0 - config_.beta1),
-                                                static_cast<T>(1.0 - config_.beta2), static_cast<T>(config_.epsilon),
-                                                static_cast<T>(rate), static_cast<T>(decay), static_cast<T>(c1), static_cast<T>(c2),
-                                                coupled, decay > 0 && !coupled});
+                                                gradients.slot(static_cast<Index>(i)).adjoint, factor,
+                                                static_cast<T>(config_.beta1), static_cast<T>(config_.beta2),
+                                                static_cast<T>(1.0 - config_.beta1), static_cast<T>(1.0 - config_.beta2),
+                                                static_cast<T>(config_.epsilon), static_cast<T>(rate), static_cast<T>(decay),
+                                                static_cast<T>(c1), static_cast<T>(c2), coupled, decay > 0 && !coupled});
   }
 
   OptimizerConfig config_;
@@ -185,8 +186,9 @@ class Optimizer {
 namespace ramer {
 template <>
 struct EnumNames<train::OptimizerKind> {
-  static constexpr std::pair<std::string_view, train::OptimizerKind> values[] = {{"bert_adam", train::OptimizerKind::BertAdam},
-                                                                                 {"adam", train::OptimizerKind::Adam},
-                                                                                 {"adamw", train::OptimizerKind::AdamW}};
+  static constexpr std::pair<std::string_view, train::OptimizerKind> values[] = {
+      {"bert_adam", train::OptimizerKind::BertAdam},
+      {"adam", train::OptimizerKind::Adam},
+      {"adamw", train::OptimizerKind::AdamW}};
 };
 }  // namespace ramer

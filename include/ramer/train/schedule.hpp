@@ -30,8 +30,9 @@ inline double schedule_factor(Schedule schedule, double x, double warmup) {
 namespace ramer {
 template <>
 struct EnumNames<train::Schedule> {
-  static constexpr std::pair<std::string_view, train::Schedule> values[] = {{"constant", train::Schedule::Constant},
-                                                                            {"warmup_linear", train::Schedule::WarmupLinear},
-                                                                            {"warmup_cosine", train::Schedule::WarmupCosine}};
+  static constexpr std::pair<std::string_view, train::Schedule> values[] = {
+      {"constant", train::Schedule::Constant},
+      {"warmup_linear", train::Schedule::WarmupLinear},
+      {"warmup_cosine", train::Schedule::WarmupCosine}};
 };
 }  // namespace ramer

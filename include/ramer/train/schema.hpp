@@ -16,7 +16,8 @@ inline Schema make_schema(const data::Dataset& dataset, const data::BatchOptions
   Schema schema;
   const Index persons = data::shows_target_alone(options.view) ? 1 : dataset.persons();
   const auto add = [&](const data::Modality& m) {
-    schema.modalities.push_back({m.name, m.features.extent(1), options.view == data::PersonView::kMoment ? 1 : persons * m.index.extent(2)});
+    schema.modalities.push_back(
+        {m.name, m.features.extent(1), options.view == data::PersonView::kMoment ? 1 : persons * m.index.extent(2)});
   };
   for (const std::string& name : options.modalities) add(dataset.modalities()[dataset.modality(name)]);
   if (options.modalities.empty())

@@ -93,7 +93,8 @@ class Stepper {
       report.terms[report.term_count++] = {term.name, static_cast<double>(value), term.weight};
       if (term.weight != 0) report.total += term.weight * static_cast<double>(value);
       if (!std::isfinite(static_cast<double>(value)) && term.adjoint != 0) {
-        fail<NumericError>("loss term ", term.name, " is ", static_cast<double>(value), " at step ", step, ", samples ", samples(batch));
+        fail<NumericError>("loss term ", term.name, " is ", static_cast<double>(value), " at step ", step, ", samples ",
+                           samples(batch));
       }
     }
   }

@@ -33,18 +33,12 @@ namespace ramer::train {
 /// What a model is selected by; absent for `Last`. An AUC that is undefined counts 0.
 inline std::optional<double> selection_value(const ValidationRecord& v, Selection selection) {
   switch (selection) {
-    case Selection::MicroF1:
-      return v.micro_f1;
-    case Selection::MacroF1:
-      return v.macro_f1;
-    case Selection::WeightedF1:
-      return v.weighted_f1;
-    case Selection::Accuracy:
-      return v.accuracy;
-    case Selection::Auc:
-      return v.auc.value_or(0.0);
-    case Selection::Last:
-      break;
+    case Selection::MicroF1: return v.micro_f1;
+    case Selection::MacroF1: return v.macro_f1;
+    case Selection::WeightedF1: return v.weighted_f1;
+    case Selection::Accuracy: return v.accuracy;
+    case Selection::Auc: return v.auc.value_or(0.0);
+    case Selection::Last: break;
   }
   return std::nullopt;
 }

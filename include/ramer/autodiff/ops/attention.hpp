@@ -10,23 +10,25 @@ namespace ramer::autodiff {
 /// of their own, in as many groups.
 struct AttentionGroups {
   Index groups = 0, longest = 0;
-  const std::int32_t* offsets = nullptr;  ///< (groups + 1)
-  const std::uint8_t* key = nullptr;      ///< (R); null: all
-  const std::uint8_t* uniform = nullptr;  ///< (groups); null: none
+  const std::int32_t* offsets = nullptr;        ///< (groups + 1)
+  const std::uint8_t* key = nullptr;            ///< (R); null: all
+  const std::uint8_t* uniform = nullptr;        ///< (groups); null: none
   const std::int32_t* query_offsets = nullptr;  ///< (groups + 1) groups of queries; null: the queries are the rows
   Index longest_query = 0;
-  const std::uint64_t* key_row_key = nullptr;   ///< (R) logical rows of the keys for dropout, with query_offsets
+  const std::uint64_t* key_row_key = nullptr;  ///< (R) logical rows of the keys for dropout, with query_offsets
 };
 
 namespace detail {
 
 /// @throws ShapeError
 template <class T>
-backend::Attention<T> attention_problem(const Var<T, 2>& q, const Var<T, 2>& k, const Var<T, 2>& v, const AttentionGroups& groups, Index heads,
-                                        T scale, const backend::DropoutPlan& dropout) {
+backend::Attention<T> attention_problem(const Var<T, 2>& q, const Var<T, 2>& k, const Var<T, 2>& v,
+                                        const AttentionGroups& groups, Index heads, T scale,
+                                        const backend::DropoutPlan& dropout) {
   require<ShapeError>(k.shape() == v.shape() && (groups.query_offsets ? q.extent(1) == k.extent(1) : q.shape() == k.shape()),
                       "attention: q ", q.shape(), ", k ", k.shape(), ", v ", v.shape());
-  require<ShapeError>(heads > 0 && q.extent(1) % heads == 0, "attention: width ", q.extent(1), " is no multiple of ", heads, " heads");
+  require<ShapeError>(heads > 0 && q.extent(1) % heads == 0, "attention: width ", q.extent(1), " is no multiple of ", heads,
+                      " heads");
   const Index width = q.extent(1);
   backend::Attention<T> p;
   p.groups = groups.groups, p.rows = k.extent(0), p.heads = heads, p.width = width / heads;
@@ -60,12 +62,13 @@ Var<T, 2> attention(Tp& tape, Var<T, 2> q, Var<T, 2> k, Var<T, 2> v, const Atten
 /// y (Q, O) = a W^T + b, a = the attention above, W (O, H), b (O). a is not kept: the reverse, which computes the probabilities
 /// again, computes it with them. Consumed q, k, v give their places to their adjoints.
 template <class Tp, class T>
-Var<T, 2> projected_attention(Tp& tape, Var<T, 2> q, Var<T, 2> k, Var<T, 2> v, const AttentionGroups& groups, Index heads, T scale,
-                              const backend::DropoutPlan& dropout, Var<T, 2> w, Var<T, 1> b, Input input = Input::Kept) {
+Var<T, 2> projected_attention(Tp& tape, Var<T, 2> q, Var<T, 2> k, Var<T, 2> v, const AttentionGroups& groups, Index heads,
+                              T scale, const backend::DropoutPlan& dropout, Var<T, 2> w, Var<T, 1> b,
+                              Input input = Input::Kept) {
   backend::Attention<T> p = detail::attention_problem(q, k, v, groups, heads, scale, dropout);
   const Index rows = q.extent(0), width = q.extent(1), outputs = w.extent(0);
-  require<ShapeError>(w.extent(1) == width && b.extent(0) == outputs, "attention: q ", q.shape(), ", output weight ", w.shape(), ", bias ",
-                      b.shape());
+  require<ShapeError>(w.extent(1) == width && b.extent(0) == outputs, "attention: q ", q.shape(), ", output weight ",
+                      w.shape(), ", bias ", b.shape());
   auto [y, out] = tape.output(Shape{rows, outputs}, q, k, v, w, b);
   p.out = tape.scratch(rows * width);  // (Q, H)
   tape.backend().attention(p);
@@ -107,8 +110,9 @@ Var<T, 3> segment_pool(Tp& tape, Var<T, 2> x, Var<T, 2> score, const Segments& s
   const Index rows = x.extent(0), columns = score.extent(1), width = x.extent(1);
   auto [y, out] = tape.output(Shape{segments.segments, columns, width}, x, score);
   T* weight = tape.template keep<T>(rows * columns);
-  const backend::SegmentPool<T> p{segments.segments, rows,     columns,      width,  segments.offsets, segments.mask,
-                                  segments.uniform,  x.data(), score.data(), weight, out};
+  const backend::SegmentPool<T> p{
+      segments.segments, rows,         columns, width, segments.offsets, segments.mask, segments.uniform,
+      x.data(),          score.data(), weight,  out};
   tape.backend().segment_pool(p);
   if (weight_out) *weight_out = weight;
   tape.record(y, [=](Tp& t, const T* dy) {

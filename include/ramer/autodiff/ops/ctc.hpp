@@ -20,15 +20,19 @@ struct CtcTargets {
   const std::int32_t* target = nullptr;          ///< labels in [0, K), never the blank
   const double* weight = nullptr;                ///< (B)
   std::int32_t blank = 0;
-  bool zero_infinity = true;                     ///< a target that no alignment gives counts 0, not infinity
+  bool zero_infinity = true;  ///< a target that no alignment gives counts 0, not infinity
 
   RAMER_HD Index input_length(Index b) const { return offsets[b + 1] - offsets[b]; }
   RAMER_HD Index target_length(Index b) const { return target_offsets[b + 1] - target_offsets[b]; }
   /// A path runs through blank, label, blank, label, ..., blank: states 0 ... 2 n.
   RAMER_HD Index states(Index b) const { return 2 * target_length(b) + 1; }
-  RAMER_HD std::int32_t label(Index b, Index state) const { return state % 2 ? target[target_offsets[b] + state / 2] : blank; }
+  RAMER_HD std::int32_t label(Index b, Index state) const {
+    return state % 2 ? target[target_offsets[b] + state / 2] : blank;
+  }
   /// Whether state - 2 may come directly before: not over the blank between equal labels, and never to a blank.
-  RAMER_HD bool skips(Index b, Index state) const { return state % 2 && state > 1 && label(b, state) != label(b, state - 2); }
+  RAMER_HD bool skips(Index b, Index state) const {
+    return state % 2 && state > 1 && label(b, state) != label(b, state - 2);
+  }
 };
 
 namespace detail {
@@ -40,7 +44,8 @@ RAMER_HD inline double log_add(double a, double b, double c) {
   double largest = a > b ? a : b;
   largest = largest > c ? largest : c;
   if (largest == kImpossible) return kImpossible;
-  return largest + std::log(backend::fast_exp(a - largest) + backend::fast_exp(b - largest) + backend::fast_exp(c - largest));
+  return largest +
+         std::log(backend::fast_exp(a - largest) + backend::fast_exp(b - largest) + backend::fast_exp(c - largest));
 }
 
 template <class T>
@@ -51,7 +56,8 @@ struct LogNormalizer {  // log sum_k exp(x[r, k])
   RAMER_HD void operator()(Index r) const {
     const T* row = x + r * classes;
     double largest = static_cast<double>(row[0]), total = 0;
-    for (Index k = 1; k < classes; ++k) largest = largest > static_cast<double>(row[k]) ? largest : static_cast<double>(row[k]);
+    for (Index k = 1; k < classes; ++k)
+      largest = largest > static_cast<double>(row[k]) ? largest : static_cast<double>(row[k]);
     for (Index k = 0; k < classes; ++k) total += backend::fast_exp(static_cast<double>(row[k]) - largest);
     out[r] = largest + std::log(total);
   }
@@ -214,11 +220,13 @@ Var<T, 0> ctc_loss(Tp& tape, Var<T, 2> x, const CtcTargets& target, const double
   tape.record(result, [=](Tp& t, const T* dloss) {
     for (Index step = target.longest_input - 1; step >= 0; --step) {
       double *now = step % 2 ? odd : even, *after = step % 2 ? even : odd;
-      t.backend().map_2d(samples, stride,
-                         detail::CtcReverse<T>{target, x.data(), normalizer, loss, after, classes, step, stride, now, alpha});
+      t.backend().map_2d(
+          samples, stride,
+          detail::CtcReverse<T>{target, x.data(), normalizer, loss, after, classes, step, stride, now, alpha});
     }
-    t.backend().map_2d(rows, classes,
-                       detail::CtcGradient<T>{target, dloss, x.data(), normalizer, loss, alpha, classes, stride, t.target(x)});
+    t.backend().map_2d(
+        rows, classes,
+        detail::CtcGradient<T>{target, dloss, x.data(), normalizer, loss, alpha, classes, stride, t.target(x)});
   });
   return result;
 }
@@ -228,13 +236,12 @@ Var<T, 0> ctc_loss(Tp& tape, Var<T, 2> x, const CtcTargets& target, const double
 /// `offsets` (B + 1), on the host, must outlive the reverse. FLOP: 2 R L D forward, twice that in reverse.
 template <class Tp, class T>
 Var<T, 2> soft_align(Tp& tape, Var<T, 2> x, Var<T, 2> logits, std::span<const std::int32_t> offsets) {
-  using backend::Gemm;
   using backend::Transpose;
   const Index rows = x.extent(0), width = x.extent(1), cols = logits.extent(1), length = cols - 1;
   require<ShapeError>(logits.extent(0) == rows && length > 0, "soft_align: rows ", x.shape(), ", logits ", logits.shape(),
                       "; a blank and at least one place are wanted");
-  require<ShapeError>(!offsets.empty() && offsets.front() == 0 && offsets.back() == rows, "soft_align: offsets do not cover the ",
-                      rows, " rows");
+  require<ShapeError>(!offsets.empty() && offsets.front() == 0 && offsets.back() == rows,
+                      "soft_align: offsets do not cover the ", rows, " rows");
   const Index samples = static_cast<Index>(offsets.size()) - 1;
   const std::int32_t* const first = offsets.data();
   auto [y, out] = tape.output(Shape{samples * length, width}, x, logits);
@@ -242,15 +249,15 @@ Var<T, 2> soft_align(Tp& tape, Var<T, 2> x, Var<T, 2> logits, std::span<const st
   tape.backend().map(rows, detail::SoftmaxRow<T>{logits.data(), cols, p});
   for (Index b = 0; b < samples; ++b) {  // y_b (L, D) = p_b^T x_b
     const Index at = first[b], n = first[b + 1] - at;
-    tape.backend().gemm(Gemm<T>{Transpose::Yes, Transpose::No, length, width, n, T(1), p + at * cols + 1, cols, x.data() + at * width,
-                                width, {out + b * length * width, false}, width, {}});
+    tape.backend().gemm(backend::product(Transpose::Yes, Transpose::No, length, width, n, p + at * cols + 1, cols,
+                                         x.data() + at * width, width, {out + b * length * width, false}, width));
   }
   tape.record(y, [=](Tp& t, const T* dy) {
     if (auto d = t.target(x)) {
       for (Index b = 0; b < samples; ++b) {  // dx_b (n, D) = p_b dy_b
         const Index at = first[b], n = first[b + 1] - at;
-        t.backend().gemm(Gemm<T>{Transpose::No, Transpose::No, n, width, length, T(1), p + at * cols + 1, cols,
-                                 dy + b * length * width, width, d.at(at * width), width, {}});
+        t.backend().gemm(backend::product(Transpose::No, Transpose::No, n, width, length, p + at * cols + 1, cols,
+                                          dy + b * length * width, width, d.at(at * width), width));
       }
     }
     if (auto d = t.target(logits)) {
@@ -258,8 +265,8 @@ Var<T, 2> soft_align(Tp& tape, Var<T, 2> x, Var<T, 2> logits, std::span<const st
       T* const mean = t.scratch(rows);
       for (Index b = 0; b < samples; ++b) {  // dp_b (n, L) = x_b dy_b^T, beside the blank
         const Index at = first[b], n = first[b + 1] - at;
-        t.backend().gemm(Gemm<T>{Transpose::No, Transpose::Yes, n, length, width, T(1), x.data() + at * width, width,
-                                 dy + b * length * width, width, {dp + at * cols + 1, false}, cols, {}});
+        t.backend().gemm(backend::product(Transpose::No, Transpose::Yes, n, length, width, x.data() + at * width, width,
+                                          dy + b * length * width, width, {dp + at * cols + 1, false}, cols));
       }
       t.backend().reduce_rows(rows, length, detail::BesidesBlank<T>{p, dp, cols}, detail::PutRow<T>{mean});
       t.backend().map_2d(rows, cols, detail::BlankSoftmaxReverse<T>{p, dp, mean, cols, d});

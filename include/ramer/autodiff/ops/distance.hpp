@@ -71,7 +71,8 @@ Var<T, 0> squared_error(Tp& tape, Var<T, R> a, Var<T, R> b, const double* w) {
   const Index rows = a.extent(0), cols = rows ? a.size() / rows : 0;
   const double scale = cols ? 1.0 / static_cast<double>(cols) : 0.0;
   double* term = tape.template keep<double>(rows);
-  tape.backend().reduce_rows(rows, cols, detail::SquaredDifference<T>{a.data(), b.data(), cols}, detail::PutWeighted{w, scale, term});
+  tape.backend().reduce_rows(rows, cols, detail::SquaredDifference<T>{a.data(), b.data(), cols},
+                             detail::PutWeighted{w, scale, term});
   tape.backend().sum(rows, detail::SampleTerm{term}, T(1), backend::Target<T>{out, false});
   tape.record(loss, [=](Tp& t, const T* dloss) {
     if (auto d = t.target(a)) {
@@ -94,8 +95,10 @@ Var<T, 0> frobenius_error(Tp& tape, Var<T, R> a, Var<T, R> b, const double* w) {
   tape.backend().reduce_rows(rows, cols, detail::SquaredDifference<T>{a.data(), b.data(), cols}, detail::PutRoot<T>{norm});
   tape.backend().sum(rows, detail::NormTerm<T>{norm, w}, T(1), backend::Target<T>{out, false});
   tape.record(loss, [=](Tp& t, const T* dloss) {
-    if (auto d = t.target(a)) t.backend().map_2d(rows, cols, detail::NormReverse<T>{dloss, a.data(), b.data(), norm, w, cols, d});
-    if (auto d = t.target(b)) t.backend().map_2d(rows, cols, detail::NormReverse<T>{dloss, b.data(), a.data(), norm, w, cols, d});
+    if (auto d = t.target(a))
+      t.backend().map_2d(rows, cols, detail::NormReverse<T>{dloss, a.data(), b.data(), norm, w, cols, d});
+    if (auto d = t.target(b))
+      t.backend().map_2d(rows, cols, detail::NormReverse<T>{dloss, b.data(), a.data(), norm, w, cols, d});
   });
   return loss;
 }

@@ -44,7 +44,7 @@ struct ActivationReverse {  // dx += dy * act'(x); x is read only where the kind
   }
 };
 template <class T>
-struct DropoutForward {  // kBlock columns at a time: their draws are made side by side
+struct DropoutForward {                 // kBlock columns at a time: their draws are made side by side
   static constexpr Index kBlock = 128;  // fewer, and g++ unrolls the loops instead of vectorizing them
   const T* x;
   Index cols;

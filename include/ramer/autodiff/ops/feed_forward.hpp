@@ -34,10 +34,10 @@ template <class Tp, class T>
 Var<T, 2> feed_forward(Tp& tape, Var<T, 2> x, Var<T, 2> w1, Var<T, 1> b1, Var<T, 2> w2, Var<T, 1> b2,
                        Inner kept = Inner::Kept) {
   const Index rows = x.extent(0), inputs = x.extent(1), inner = w1.extent(0), outputs = w2.extent(0), n = rows * inner;
-  require<ShapeError>(w1.extent(1) == inputs && w2.extent(1) == inner, "feed_forward: x ", x.shape(), ", weights ", w1.shape(), " and ",
-                      w2.shape());
-  require<ShapeError>(b1.extent(0) == inner && b2.extent(0) == outputs, "feed_forward: biases ", b1.shape(), " and ", b2.shape(),
-                      ", weights ", w1.shape(), " and ", w2.shape());
+  require<ShapeError>(w1.extent(1) == inputs && w2.extent(1) == inner, "feed_forward: x ", x.shape(), ", weights ",
+                      w1.shape(), " and ", w2.shape());
+  require<ShapeError>(b1.extent(0) == inner && b2.extent(0) == outputs, "feed_forward: biases ", b1.shape(), " and ",
+                      b2.shape(), ", weights ", w1.shape(), " and ", w2.shape());
   auto [y, out] = tape.output(Shape{rows, outputs}, x, w1, b1, w2, b2);
   T* const u = y.tracked() && kept == Inner::Kept ? tape.template keep<T>(n) : nullptr;  // (R, F)
   T* const a = tape.scratch(n);                                                          // (R, F)

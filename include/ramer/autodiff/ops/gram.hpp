@@ -22,24 +22,26 @@ struct ProductScale {  // out = 2 dloss w x
   const double* w;
   Index group;
   T* out;
-  RAMER_HD void operator()(Index i) const { out[i] = w[i / group] == 0 ? T(0) : T(2) * *dloss * static_cast<T>(w[i / group]) * x[i]; }
+  RAMER_HD void operator()(Index i) const {
+    out[i] = w[i / group] == 0 ? T(0) : T(2) * *dloss * static_cast<T>(w[i / group]) * x[i];
+  }
 };
 
 /// out (B, C, C) = F_b G_b^T for F, G (B, C, D).
 template <class B, class T>
 void slot_grams(B& backend, Var<T, 3> f, Var<T, 3> g, T* out) {
   const Index slots = f.extent(1), width = f.extent(2);
-  backend.gemm_batched(backend::Gemm<T>{backend::Transpose::No, backend::Transpose::Yes, slots, slots, width, T(1), f.data(), width,
-                                        g.data(), width, {out, false}, slots, {}},
+  backend.gemm_batched(backend::product(backend::Transpose::No, backend::Transpose::Yes, slots, slots, width, f.data(),
+                                        width, g.data(), width, {out, false}, slots),
                        f.extent(0), slots * width, slots * width, slots * slots);
 }
 /// dx (B, C, D) <- M_b X_b or M_b^T X_b for M (B, C, C), X (B, C, D).
 template <class B, class T>
 void apply_grams(B& backend, const T* m, backend::Transpose transpose, Var<T, 3> x, backend::Target<T> dx) {
   const Index slots = x.extent(1), width = x.extent(2);
-  backend.gemm_batched(backend::Gemm<T>{transpose, backend::Transpose::No, slots, width, slots, T(1), m, slots, x.data(), width, dx,
-                                        width, {}},
-                       x.extent(0), slots * slots, slots * width, slots * width);
+  backend.gemm_batched(
+      backend::product(transpose, backend::Transpose::No, slots, width, slots, m, slots, x.data(), width, dx, width),
+      x.extent(0), slots * slots, slots * width, slots * width);
 }
 
 }  // namespace detail

@@ -29,22 +29,25 @@ struct Element {
 
 /// y (R, O) = or += x (R, I) W^T with an epilogue; W has rows ldw apart, as a block of columns of a wider weight has.
 template <class Backend, class T>
-void affine(Backend& backend, Index rows, Index outputs, Index inputs, const T* x, const T* w, Index ldw, backend::Target<T> y,
-            const backend::Epilogue<T>& epilogue) {
+void affine(Backend& backend, Index rows, Index outputs, Index inputs, const T* x, const T* w, Index ldw,
+            backend::Target<T> y, const backend::Epilogue<T>& epilogue) {
   using backend::Transpose;
-  backend.gemm(backend::Gemm<T>{Transpose::No, Transpose::Yes, rows, outputs, inputs, T(1), x, inputs, w, ldw, y, outputs, epilogue});
+  backend.gemm(
+      backend::product(Transpose::No, Transpose::Yes, rows, outputs, inputs, x, inputs, w, ldw, y, outputs, epilogue));
 }
 /// dx (R, I) = du (R, O) W.
 template <class Backend, class T>
-void affine_input_gradient(Backend& backend, Index rows, Index outputs, Index inputs, const T* du, const T* w, Index ldw, backend::Target<T> dx) {
+void affine_input_gradient(Backend& backend, Index rows, Index outputs, Index inputs, const T* du, const T* w, Index ldw,
+                           backend::Target<T> dx) {
   using backend::Transpose;
-  backend.gemm(backend::Gemm<T>{Transpose::No, Transpose::No, rows, inputs, outputs, T(1), du, outputs, w, ldw, dx, inputs, {}});
+  backend.gemm(backend::product(Transpose::No, Transpose::No, rows, inputs, outputs, du, outputs, w, ldw, dx, inputs));
 }
 /// dW (O, I) = du^T x.
 template <class Backend, class T>
-void affine_weight_gradient(Backend& backend, Index rows, Index outputs, Index inputs, const T* du, const T* x, backend::Target<T> dw, Index ldw) {
+void affine_weight_gradient(Backend& backend, Index rows, Index outputs, Index inputs, const T* du, const T* x,
+                            backend::Target<T> dw, Index ldw) {
   using backend::Transpose;
-  backend.gemm(backend::Gemm<T>{Transpose::Yes, Transpose::No, outputs, inputs, rows, T(1), du, outputs, x, inputs, dw, ldw, {}});
+  backend.gemm(backend::product(Transpose::Yes, Transpose::No, outputs, inputs, rows, du, outputs, x, inputs, dw, ldw));
 }
 /// db (O) = sums of du over rows.
 template <class Backend, class T>
@@ -97,7 +100,7 @@ Var<T, 2> linear(Tp& tape, std::span<const Var<T, 2>> xs, Var<T, 2> w, Var<T, 1>
   const T* value = out;
   tape.record(y, [=](Tp& t, const T* dy) {
     const Index n = rows * outputs;
-    const T* du = dy;                                                                                     // (R, O)
+    const T* du = dy;  // (R, O)
     T* scratch = nullptr;
     if (act != backend::Activation::None) {
       scratch = t.scratch(n);
@@ -113,7 +116,8 @@ Var<T, 2> linear(Tp& tape, std::span<const Var<T, 2>> xs, Var<T, 2> w, Var<T, 1>
       const Var<T, 2> x = kept[k];
       const Index width = x.extent(1);
       if (dw) detail::affine_weight_gradient(t.backend(), rows, outputs, width, du, x.data(), dw.at(at), inputs);
-      if (auto dx = t.target(x)) detail::affine_input_gradient(t.backend(), rows, outputs, width, du, w.data() + at, inputs, dx);
+      if (auto dx = t.target(x))
+        detail::affine_input_gradient(t.backend(), rows, outputs, width, du, w.data() + at, inputs, dx);
       at += width;
     }
     if (scratch) t.release(scratch, n);

@@ -39,7 +39,8 @@ struct CrossEntropyTerm {
     if (w[r / group] == 0) return 0;
     const T* row = x + r * classes;
     double largest = static_cast<double>(row[0]), total = 0, mean = 0;
-    for (Index k = 1; k < classes; ++k) largest = largest > static_cast<double>(row[k]) ? largest : static_cast<double>(row[k]);
+    for (Index k = 1; k < classes; ++k)
+      largest = largest > static_cast<double>(row[k]) ? largest : static_cast<double>(row[k]);
     for (Index k = 0; k < classes; ++k) {
       total += std::exp(static_cast<double>(row[k]) - largest);
       mean += static_cast<double>(row[k]);
@@ -87,7 +88,8 @@ Var<T, 0> cross_entropy(Tp& tape, Var<T, 2> x, Index target, const double* w, In
   const Index rows = x.extent(0), classes = x.extent(1);
   require<ShapeError>(target >= -1 && target < classes, "cross_entropy: class ", target, " of logits ", x.shape());
   auto [loss, out] = tape.output(Shape<0>{}, x);
-  tape.backend().sum(rows, detail::CrossEntropyTerm<T>{x.data(), classes, target, group, w}, T(1), backend::Target<T>{out, false});
+  tape.backend().sum(rows, detail::CrossEntropyTerm<T>{x.data(), classes, target, group, w}, T(1),
+                     backend::Target<T>{out, false});
   tape.record(loss, [=](Tp& t, const T* dloss) {
     t.backend().map(rows, detail::CrossEntropyReverse<T>{dloss, x.data(), classes, target, group, w, t.target(x)});
   });

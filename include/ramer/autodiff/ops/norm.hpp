@@ -34,18 +34,20 @@ template <class Tp, class T>
 Var<T, 2> residual_norm(Tp& tape, Var<T, 2> x, Var<T, 2> residual, Var<T, 1> gain, Var<T, 1> bias,
                         const backend::DropoutPlan& dropout = {}, T eps = kNormEps<T>, Input input = Input::Kept) {
   const Index rows = x.extent(0), cols = x.extent(1);
-  require<ShapeError>(!residual.valid() || residual.shape() == x.shape(), "residual_norm: ", x.shape(), " and ", residual.shape());
-  require<ShapeError>(gain.extent(0) == cols && bias.extent(0) == cols, "layer norm of width ", gain.extent(0), " on ", x.shape());
+  require<ShapeError>(!residual.valid() || residual.shape() == x.shape(), "residual_norm: ", x.shape(), " and ",
+                      residual.shape());
+  require<ShapeError>(gain.extent(0) == cols && bias.extent(0) == cols, "layer norm of width ", gain.extent(0), " on ",
+                      x.shape());
   const auto [y, out] = tape.output_over(input, x, residual, gain, bias);
   bool undo = false;
   if constexpr (Tp::Memory::host) undo = y.tracked() && detail::norm_can_be_undone(gain.data(), bias.data(), cols);
   T* normalized = y.tracked() && !undo ? tape.template keep<T>(rows * cols) : nullptr;
   T* inverse_sd = y.tracked() ? tape.template keep<T>(rows) : nullptr;
-  tape.backend().layer_norm(backend::LayerNorm<T>{rows, cols, x.data(), residual.valid() ? residual.data() : nullptr, dropout,
-                                                  gain.data(), bias.data(), eps, out, normalized, inverse_sd});
+  tape.backend().layer_norm(backend::LayerNorm<T>{rows, cols, x.data(), residual.valid() ? residual.data() : nullptr,
+                                                  dropout, gain.data(), bias.data(), eps, out, normalized, inverse_sd});
   const T* value = out;
   tape.record(y, [=](Tp& t, const T* dy) {
-    backend::LayerNormReverse<T> p{rows, cols, dy, normalized, value, bias.data(), inverse_sd, gain.data(), dropout, {}, {}, {}, {}};
+    backend::LayerNormReverse<T> p{rows, cols, dy, normalized, value, bias.data(), inverse_sd, gain.data(), dropout};
     p.dgain = t.target(gain), p.dbias = t.target(bias);
     p.dresidual = t.target(residual), p.dx = t.target(x);
     t.backend().layer_norm_reverse(p);

@@ -75,27 +75,28 @@ struct LstmStepReverse {
 /// numbers, and the adjoints of the gates take their place. FLOP: 8 R H (I + H) forward, twice that in reverse.
 /// `steps.first` must outlive the reverse.
 template <class Tp, class T>
-Var<T, 2> lstm(Tp& tape, Var<T, 2> x, Var<T, 2> w_ih, Var<T, 2> w_hh, Var<T, 1> b_ih, Var<T, 1> b_hh, const TimeSteps& steps) {
-  using backend::Gemm;
+Var<T, 2> lstm(Tp& tape, Var<T, 2> x, Var<T, 2> w_ih, Var<T, 2> w_hh, Var<T, 1> b_ih, Var<T, 1> b_hh,
+               const TimeSteps& steps) {
   using backend::Transpose;
   const Index rows = x.extent(0), inputs = x.extent(1), width = w_hh.extent(1), gates_width = 4 * width;
   require<ShapeError>(steps.rows() == rows, "lstm: ", x.shape(), ", steps of ", steps.rows(), " rows");
   require<ShapeError>(w_ih.extent(0) == gates_width && w_ih.extent(1) == inputs && w_hh.extent(0) == gates_width &&
                           b_ih.extent(0) == gates_width && b_hh.extent(0) == gates_width,
-                      "lstm: input ", x.shape(), ", weights ", w_ih.shape(), " and ", w_hh.shape(), ", biases ", b_ih.shape(), " and ",
-                      b_hh.shape(), "; four gates of ", width, " are wanted");
+                      "lstm: input ", x.shape(), ", weights ", w_ih.shape(), " and ", w_hh.shape(), ", biases ",
+                      b_ih.shape(), " and ", b_hh.shape(), "; four gates of ", width, " are wanted");
   auto [y, h] = tape.output(Shape{rows, width}, x, w_ih, w_hh, b_ih, b_hh);
   const bool keep = y.tracked();
   T* gates = keep ? tape.template keep<T>(rows * gates_width) : tape.scratch(rows * gates_width);  // (R, 4 H)
   T* cell = keep ? tape.template keep<T>(rows * width) : tape.scratch(rows * width);               // (R, H)
-  tape.backend().gemm(Gemm<T>{Transpose::No, Transpose::Yes, rows, gates_width, inputs, T(1), x.data(), inputs, w_ih.data(), inputs,
-                              {gates, false}, gates_width, {b_ih.data(), backend::Activation::None, nullptr, 0}});
+  tape.backend().gemm(backend::product(Transpose::No, Transpose::Yes, rows, gates_width, inputs, x.data(), inputs,
+                                       w_ih.data(), inputs, {gates, false}, gates_width,
+                                       {b_ih.data(), backend::Activation::None, nullptr, 0}));
   for (Index t = 0; t < steps.steps; ++t) {
     const Index at = steps.begin(t), before = t > 0 ? steps.begin(t - 1) : 0, n = steps.sequences(t);
     T* const u = gates + at * gates_width;
     if (t > 0) {  // u += h' W_hh^T
-      tape.backend().gemm(Gemm<T>{Transpose::No, Transpose::Yes, n, gates_width, width, T(1), h + before * width, width, w_hh.data(),
-                                  width, {u, true}, gates_width, {}});
+      tape.backend().gemm(backend::product(Transpose::No, Transpose::Yes, n, gates_width, width, h + before * width, width,
+                                           w_hh.data(), width, {u, true}, gates_width));
     }
     const T* const c_before = t > 0 ? cell + before * width : nullptr;
     tape.backend().map_2d(n, width, detail::LstmStep<T>{b_hh.data(), c_before, width, u, cell + at * width, h + at * width});
@@ -118,28 +119,28 @@ Var<T, 2> lstm(Tp& tape, Var<T, 2> x, Var<T, 2> w_ih, Var<T, 2> w_hh, Var<T, 1> 
       const bool first = s == 0;
       T* const du = gates + at * gates_width;
       t.backend().map_2d(n, width,
-                         detail::LstmStepReverse<T>{dy + at * width, cell + at * width, first ? nullptr : cell + before * width,
-                                                    first ? nullptr : state + before * width, width, carried, du, dh, dc,
-                                                    h_shifted + at * width});
+                         detail::LstmStepReverse<T>{
+                             dy + at * width, cell + at * width, first ? nullptr : cell + before * width,
+                             first ? nullptr : state + before * width, width, carried, du, dh, dc, h_shifted + at * width});
       if (!first) {  // dh' (n, H) = du W_hh
-        t.backend().gemm(Gemm<T>{Transpose::No, Transpose::No, n, width, gates_width, T(1), du, gates_width, w_hh.data(), width,
-                                 {dh, false}, width, {}});
+        t.backend().gemm(backend::product(Transpose::No, Transpose::No, n, width, gates_width, du, gates_width, w_hh.data(),
+                                          width, {dh, false}, width));
       }
       carried = n;
     }
     if (auto d = t.target(b_ih)) t.backend().reduce_columns(rows, gates_width, detail::Element<T>{gates, gates_width}, d);
     if (auto d = t.target(b_hh)) t.backend().reduce_columns(rows, gates_width, detail::Element<T>{gates, gates_width}, d);
     if (auto d = t.target(w_ih)) {  // dW_ih (4 H, I) = du^T x
-      t.backend().gemm(Gemm<T>{Transpose::Yes, Transpose::No, gates_width, inputs, rows, T(1), gates, gates_width, x.data(), inputs, d,
-                               inputs, {}});
+      t.backend().gemm(backend::product(Transpose::Yes, Transpose::No, gates_width, inputs, rows, gates, gates_width,
+                                        x.data(), inputs, d, inputs));
     }
     if (auto d = t.target(w_hh)) {  // dW_hh (4 H, H) = du^T h'
-      t.backend().gemm(Gemm<T>{Transpose::Yes, Transpose::No, gates_width, width, rows, T(1), gates, gates_width, h_shifted, width, d,
-                               width, {}});
+      t.backend().gemm(backend::product(Transpose::Yes, Transpose::No, gates_width, width, rows, gates, gates_width,
+                                        h_shifted, width, d, width));
     }
     if (auto d = t.target(x)) {  // dx (R, I) = du W_ih
-      t.backend().gemm(Gemm<T>{Transpose::No, Transpose::No, rows, inputs, gates_width, T(1), gates, gates_width, w_ih.data(), inputs,
-                               d, inputs, {}});
+      t.backend().gemm(backend::product(Transpose::No, Transpose::No, rows, inputs, gates_width, gates, gates_width,
+                                        w_ih.data(), inputs, d, inputs));
     }
     t.release(h_shifted, rows * width);
     t.release(dc, most * width);

@@ -126,7 +126,8 @@ Var<T, 2> gather_rows(Tp& tape, Var<T, 2> x, GatherView plan) {
 template <class Tp, class T>
 Var<T, 2> add_embedding(Tp& tape, Var<T, 2> x, Var<T, 2> table, GatherView plan, Input input = Input::Kept) {
   require<ShapeError>(x.extent(0) == plan.size && x.extent(1) == table.extent(1) && table.extent(0) == plan.sources,
-                      "add_embedding: ", x.shape(), " and table ", table.shape(), ", plan ", plan.size, " of ", plan.sources);
+                      "add_embedding: ", x.shape(), " and table ", table.shape(), ", plan ", plan.size, " of ",
+                      plan.sources);
   const Index cols = x.extent(1);
   auto [y, out] = tape.output_over(input, x, table);
   tape.backend().map_2d(plan.size, cols, detail::GatherForward<T>{table.data(), plan.index, cols, x.data(), out});

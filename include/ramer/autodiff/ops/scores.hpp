@@ -40,7 +40,8 @@ struct MaxStep {  // input `which` against the best of those before it
     for (Index k = 0; k < count && present; ++k) any = any || present[k * batch + r];
     const Index i = r * labels + c;
     const std::int32_t best = which == 0 ? -1 : winner[i];
-    const bool takes = (!any || present[which * batch + r]) && (best < 0 || x[i] > y[i] || x[i] != x[i]);  // not-a-number wins
+    const bool takes =
+        (!any || present[which * batch + r]) && (best < 0 || x[i] > y[i] || x[i] != x[i]);  // not-a-number wins
     if (takes) y[i] = x[i];
     winner[i] = takes ? which : best;
   }
@@ -98,14 +99,15 @@ Var<T, 2> label_dot(Tp& tape, Var<T, 3> x, Var<T, 2> w) {
   const Index batch = x.extent(0), labels = x.extent(1), width = x.extent(2), rows = batch * labels;
   require<ShapeError>(w.extent(0) == labels && w.extent(1) == width, "label_dot: ", x.shape(), " and weight ", w.shape());
   auto [y, out] = tape.output(Shape{batch, labels}, x, w);
-  tape.backend().reduce_rows(rows, width, detail::LabelDotTerm<T>{x.data(), w.data(), labels, width}, detail::PutScore<T>{out});
+  tape.backend().reduce_rows(rows, width, detail::LabelDotTerm<T>{x.data(), w.data(), labels, width},
+                             detail::PutScore<T>{out});
   tape.record(y, [=](Tp& t, const T* dy) {
     if (auto d = t.target(x)) t.backend().map_2d(rows, width, detail::LabelDotInput<T>{dy, w.data(), labels, width, d});
     if (auto d = t.target(w)) {  // dW[c] (1, D) = dy[:, c]^T x[:, c]
       using backend::Transpose;
-      t.backend().gemm_batched(backend::Gemm<T>{Transpose::Yes, Transpose::No, 1, width, batch, T(1), dy, labels, x.data(),
-                                                labels * width, d, width, {}},
-                               labels, 1, width, width);
+      t.backend().gemm_batched(
+          backend::product(Transpose::Yes, Transpose::No, 1, width, batch, dy, labels, x.data(), labels * width, d, width),
+          labels, 1, width, width);
     }
   });
   return y;
@@ -128,8 +130,9 @@ Var<T, 2> max_over(Tp& tape, std::span<const Var<T, 2>> xs, const std::uint8_t* 
   const Index n = y.size(), batch = xs[0].extent(0), labels = xs[0].extent(1), count = static_cast<Index>(xs.size());
   auto* winner = tape.template keep<std::int32_t>(n);
   for (std::size_t k = 0; k < xs.size(); ++k) {
-    tape.backend().map_2d(batch, labels, detail::MaxStep<T>{xs[k].data(), static_cast<std::int32_t>(k), count, batch, labels, present,
-                                                            out, winner});
+    tape.backend().map_2d(
+        batch, labels,
+        detail::MaxStep<T>{xs[k].data(), static_cast<std::int32_t>(k), count, batch, labels, present, out, winner});
   }
   if (winner_out) *winner_out = winner;
   tape.record(y, [=](Tp& t, const T* dy) {

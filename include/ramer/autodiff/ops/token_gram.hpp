@@ -39,18 +39,21 @@ Var<T, 0> token_gram_squared(Tp& tape, Var<T, 2> f, std::span<const std::int32_t
                       "token_gram_squared: ", f.shape(), " and ", g.shape(), ", offsets of other samples");
   const Index width = f.extent(1);
   Index size = 0;
-  detail::for_gram_runs(f_offsets, g_offsets, [&](std::size_t, Index count, Index m, Index n, Index) { size += count * m * n; });
+  detail::for_gram_runs(f_offsets, g_offsets,
+                        [&](std::size_t, Index count, Index m, Index n, Index) { size += count * m * n; });
   auto [loss, out] = tape.output(Shape<0>{}, f, g);
   T* gram = tape.template keep<T>(size);
   auto& b = tape.backend();
   b.fill(out, Index{1}, T(0));
-  detail::for_gram_runs(f_offsets, g_offsets, [&, out = out](std::size_t sample, Index count, Index m, Index n, Index before) {
-    if (m * n == 0) return;
-    b.gemm_batched(backend::Gemm<T>{Transpose::No, Transpose::Yes, m, n, width, T(1), f.data() + f_offsets[sample] * width, width,
-                                    g.data() + g_offsets[sample] * width, width, {gram + before, false}, n, {}},
-                   count, m * width, n * width, m * n);
-    b.sum(count * m * n, detail::ProductTerm<T>{gram + before, gram + before, w + sample, m * n}, T(1), backend::Target<T>{out, true});
-  });
+  detail::for_gram_runs(
+      f_offsets, g_offsets, [&, out = out](std::size_t sample, Index count, Index m, Index n, Index before) {
+        if (m * n == 0) return;
+        b.gemm_batched(backend::product(Transpose::No, Transpose::Yes, m, n, width, f.data() + f_offsets[sample] * width,
+                                        width, g.data() + g_offsets[sample] * width, width, {gram + before, false}, n),
+                       count, m * width, n * width, m * n);
+        b.sum(count * m * n, detail::ProductTerm<T>{gram + before, gram + before, w + sample, m * n}, T(1),
+              backend::Target<T>{out, true});
+      });
   tape.record(loss, [=](Tp& t, const T* dloss) {
     T* dgram = t.scratch(size);  // 2 w dloss gram
     const auto df = t.target(f), dg = t.target(g);
@@ -58,13 +61,13 @@ Var<T, 0> token_gram_squared(Tp& tape, Var<T, 2> f, std::span<const std::int32_t
       const Index f_row = f_offsets[sample] * width, g_row = g_offsets[sample] * width;
       t.backend().map(count * m * n, detail::ProductScale<T>{dloss, gram + before, w + sample, m * n, dgram + before});
       if (df && m > 0) {  // dF = dGram G
-        t.backend().gemm_batched(backend::Gemm<T>{Transpose::No, Transpose::No, m, width, n, T(1), dgram + before, n, g.data() + g_row,
-                                                  width, df.at(f_row), width, {}},
+        t.backend().gemm_batched(backend::product(Transpose::No, Transpose::No, m, width, n, dgram + before, n,
+                                                  g.data() + g_row, width, df.at(f_row), width),
                                  count, m * n, n * width, m * width);
       }
       if (dg && n > 0) {  // dG = dGram^T F
-        t.backend().gemm_batched(backend::Gemm<T>{Transpose::Yes, Transpose::No, n, width, m, T(1), dgram + before, n,
-                                                  f.data() + f_row, width, dg.at(g_row), width, {}},
+        t.backend().gemm_batched(backend::product(Transpose::Yes, Transpose::No, n, width, m, dgram + before, n,
+                                                  f.data() + f_row, width, dg.at(g_row), width),
                                  count, m * n, m * width, n * width);
       }
     });

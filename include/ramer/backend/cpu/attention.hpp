@@ -51,10 +51,10 @@ RAMER_IN_LOOPS T max_of_tiles(Index stride, const F& f) {
 template <class T>
 struct AttentionScratch {
   T *key_t = nullptr, *key = nullptr, *value = nullptr, *value_again = nullptr;  // packed
-  T *p = nullptr, *dp = nullptr, *dropped = nullptr;     // (kQueryRows, stride)
-  T *factor = nullptr, *mask = nullptr;                  // (longest)
-  T *dq = nullptr, *dk = nullptr, *dv = nullptr;         // (longest queries or rows, width)
-  T* product = nullptr;                                  // packed
+  T *p = nullptr, *dp = nullptr, *dropped = nullptr;                             // (kQueryRows, stride)
+  T *factor = nullptr, *mask = nullptr;                                          // (longest)
+  T *dq = nullptr, *dk = nullptr, *dv = nullptr;                                 // (longest queries or rows, width)
+  T* product = nullptr;                                                          // packed
 
   /// @param again whether a reverse gives the forward's out, too
   static std::size_t layout(void* base, const Attention<T>& p, bool reverse, bool again, AttentionScratch& s) {
@@ -144,21 +144,26 @@ struct AttentionTask {
     // Step by step for all rows: what waits for a row's maximum or sum does not hold up the next row.
     for (Index i = 0; i < rows; ++i) {
       const T* const row = s.p + i * stride;
-      largest[i] = max_of_tiles<T>(stride, [row, mask](Index j) { return mask[j] != T(0) ? row[j] : std::numeric_limits<T>::lowest(); });
+      largest[i] = max_of_tiles<T>(
+          stride, [row, mask](Index j) { return mask[j] != T(0) ? row[j] : std::numeric_limits<T>::lowest(); });
     }
     for (Index i = 0; i < rows; ++i) {
       T* const row = s.p + i * stride;
       const T shift = largest[i];
       prefetch_next(query_at(query + i));
-      for_tiles<T>(stride, [row, mask, shift](Index j) { row[j] = mask[j] * fast_exp(row[j] - shift); });  // fast_exp alone does not reach 0
+      for_tiles<T>(stride, [row, mask, shift](Index j) {
+        row[j] = mask[j] * fast_exp(row[j] - shift);
+      });  // fast_exp alone does not reach 0
     }
-    for (Index i = 0; i < rows; ++i) inverse[i] = T(1) / sum_of_tiles<T>(stride, [row = s.p + i * stride](Index j) { return row[j]; });
+    for (Index i = 0; i < rows; ++i)
+      inverse[i] = T(1) / sum_of_tiles<T>(stride, [row = s.p + i * stride](Index j) { return row[j]; });
   }
 
   /// Dropout factors of one query's row, (stride); beyond the group they are of no account.
   void factors(Index query, T* factor) const {
     const std::uint64_t row = attention_row(p.dropout.key(first + query), head);
-    if (consecutive) return dropout_factors(p.dropout, row, n > 0 ? attention_column(p.key_of_row(begin)) : 0, stride, factor);
+    if (consecutive)
+      return dropout_factors(p.dropout, row, n > 0 ? attention_column(p.key_of_row(begin)) : 0, stride, factor);
     for (Index j = 0; j < stride; ++j)
       factor[j] = j < n ? static_cast<T>(p.dropout.factor(row, attention_column(p.key_of_row(begin + j)))) : T(0);
   }
@@ -234,7 +239,8 @@ struct AttentionTask {
         } else {
           for_tiles<T>(stride, [row, scale](Index j) { row[j] *= scale; });
         }
-        if (scores) mean[i] = sum_of_tiles<T>(stride, [row, dp](Index j) { return row[j] * dp[j]; });  // both are 0 beyond the group
+        if (scores)
+          mean[i] = sum_of_tiles<T>(stride, [row, dp](Index j) { return row[j] * dp[j]; });  // both are 0 beyond the group
       }
       const T* const dropped = p.dropout.active() ? s.dropped : s.p;
       if (r.out) put_out(dropped, query, rows, s.value_again, r.out);
@@ -273,11 +279,13 @@ struct AttentionTask {
   /// c (n, width) = or += alpha weight (rows, n)^T b (rows, width).
   void add_transposed_product(const T* weight, T alpha, const T* b, Index ldb, Index rows, T* scratch, Target<T> c) const {
     pack_b(false, b, ldb, rows, p.width, scratch);
-    for_row_tiles<Tile<T>::rows>(0, n, [&](Index i, auto height) {  // a row of weights is short: no need to pack the transposed
-      for (Index j = 0; j < p.width; j += Tile<T>::cols)
-        multiply_tile<T, decltype(height)::value>(rows, alpha, weight + i, 1, stride, scratch + packed_at<T>(rows, p.width, 0, j),
-                                                  c.data + i * p.width + j, p.width, std::min<Index>(Tile<T>::cols, p.width - j), c.accumulate);
-    });
+    for_row_tiles<Tile<T>::rows>(
+        0, n, [&](Index i, auto height) {  // a row of weights is short: no need to pack the transposed
+          for (Index j = 0; j < p.width; j += Tile<T>::cols)
+            multiply_tile<T, decltype(height)::value>(rows, alpha, weight + i, 1, stride,
+                                                      scratch + packed_at<T>(rows, p.width, 0, j), c.data + i * p.width + j,
+                                                      p.width, std::min<Index>(Tile<T>::cols, p.width - j), c.accumulate);
+        });
   }
 };
 

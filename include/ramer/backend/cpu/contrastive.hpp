@@ -26,7 +26,8 @@ void finish_anchor(const Contrastive<T>& p, Index anchor, T largest, double sum)
 
 /// Any similarities: each anchor against all keys, with a running maximum.
 template <class T>
-void streamed_denominators(Workers& workers, const Contrastive<T>& p, const ContrastiveScratch<T>& s, const Workers::Lease& scratch) {
+void streamed_denominators(Workers& workers, const Contrastive<T>& p, const ContrastiveScratch<T>& s,
+                           const Workers::Lease& scratch) {
   const Index queue_anchors = p.anchors() - p.rows;
   workers.run(AnchorBlock::count(p.rows, queue_anchors), [&](Index b, int slot) {
     const AnchorBlock block(b, p.rows, queue_anchors);
@@ -60,7 +61,8 @@ void streamed_denominators(Workers& workers, const Contrastive<T>& p, const Cont
 /// maximum needs to be found, and the similarity of two anchors, found once, counts for both: in a row of its tile and in a column.
 /// Blocks of anchors are dealt to a number of tasks, each with sums of its own, which are then added in order.
 template <class T>
-void symmetric_denominators(Workers& workers, const Contrastive<T>& p, const ContrastiveScratch<T>& s, const Workers::Lease& scratch, T reach) {
+void symmetric_denominators(Workers& workers, const Contrastive<T>& p, const ContrastiveScratch<T>& s,
+                            const Workers::Lease& scratch, T reach) {
   const Index groups = ContrastiveScratch<T>::groups(p);
   const Index anchors = p.anchors(), queue_anchors = anchors - p.rows, blocks = AnchorBlock::count(p.rows, queue_anchors);
   workers.run(groups, [&](Index group, int slot) {
@@ -78,7 +80,8 @@ void symmetric_denominators(Workers& workers, const Contrastive<T>& p, const Con
         for (Index i = 0; i < block.rows; ++i) {
           T* const row = tile + i * kDepth;
           const Index anchor = block.first + i;
-          for (Index a = 0; a < count && first + a <= anchor; ++a) row[a] = std::numeric_limits<T>::lowest();  // found elsewhere
+          for (Index a = 0; a < count && first + a <= anchor; ++a)
+            row[a] = std::numeric_limits<T>::lowest();  // found elsewhere
           RAMER_CPU_INDEPENDENT
           for (Index a = 0; a < count; ++a) {
             row[a] = fast_exp(row[a] - reach);

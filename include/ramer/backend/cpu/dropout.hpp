@@ -10,7 +10,8 @@
 
 namespace ramer::backend::inline RAMER_INSTRUCTION_SET::cpu {
 
-inline constexpr Index kDropoutQuads = 32;  ///< Philox calls side by side, 128 columns: with fewer, g++ unrolls and does not vectorize
+inline constexpr Index kDropoutQuads =
+    32;  ///< Philox calls side by side, 128 columns: with fewer, g++ unrolls and does not vectorize
 
 #if defined(__AVX512F__)
 inline constexpr Index kWordQuads = 16;  ///< the same for code that is written with vectors: attention has rows of 60
@@ -27,7 +28,8 @@ inline void dropout_block(const DropoutPlan& plan, std::uint64_t row, std::uint3
   __m512i word[kChains][4];
   for (int c = 0; c < kChains; ++c) {
     // Calls 0 to 3 in the even lanes, 4 to 7 in the odd ones: their words then come out in order.
-    word[c][0] = _mm512_add_epi64(wide(first + 8u * static_cast<std::uint32_t>(c)), _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7));
+    word[c][0] =
+        _mm512_add_epi64(wide(first + 8u * static_cast<std::uint32_t>(c)), _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7));
     word[c][1] = wide(static_cast<std::uint32_t>(row));
     word[c][2] = wide(static_cast<std::uint32_t>(row >> 32));
     word[c][3] = wide(plan.stream.step);
@@ -37,7 +39,8 @@ inline void dropout_block(const DropoutPlan& plan, std::uint64_t row, std::uint3
   for (int round = 0; round < 10; ++round, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
     const __m512i key0 = wide(k0), key1 = wide(k1);
     for (int c = 0; c < kChains; ++c) {
-      const __m512i p0 = _mm512_maskz_mul_epu32(kAll, word[c][0], multiplier0), p1 = _mm512_maskz_mul_epu32(kAll, word[c][2], multiplier1);
+      const __m512i p0 = _mm512_maskz_mul_epu32(kAll, word[c][0], multiplier0),
+                    p1 = _mm512_maskz_mul_epu32(kAll, word[c][2], multiplier1);
       constexpr int kXor3 = 0x96;
       word[c][0] = _mm512_ternarylogic_epi64(_mm512_maskz_srli_epi64(kAll, p1, 32), word[c][1], key0, kXor3);
       word[c][2] = _mm512_ternarylogic_epi64(_mm512_maskz_srli_epi64(kAll, p0, 32), word[c][3], key1, kXor3);
@@ -46,10 +49,12 @@ inline void dropout_block(const DropoutPlan& plan, std::uint64_t row, std::uint3
     }
   }
   // uniform01(w) >= rate, with both sides times 2^24.
-  const __m512i least = _mm512_set1_epi32(static_cast<int>(std::ceil(static_cast<double>(static_cast<float>(plan.rate)) * 0x1p24)));
+  const __m512i least =
+      _mm512_set1_epi32(static_cast<int>(std::ceil(static_cast<double>(static_cast<float>(plan.rate)) * 0x1p24)));
   const __m512 kept = _mm512_set1_ps(static_cast<float>(1.0 / (1.0 - plan.rate)));
   const auto put = [&](__m512i words, float* to) {
-    _mm512_storeu_ps(to, _mm512_maskz_mov_ps(_mm512_cmpge_epi32_mask(_mm512_maskz_srli_epi32(kAll16, words, 8), least), kept));
+    _mm512_storeu_ps(to,
+                     _mm512_maskz_mov_ps(_mm512_cmpge_epi32_mask(_mm512_maskz_srli_epi32(kAll16, words, 8), least), kept));
   };
   for (int c = 0; c < kChains; ++c) {
     constexpr __mmask16 kOdd = 0xAAAA;

@@ -32,7 +32,8 @@ struct Tile {
 inline constexpr Index kDepth = 256;           ///< block of k: a panel of A stays in the first-level cache
 inline constexpr Index kPackedColumns = 1024;  ///< of op(B) packed at a time
 inline constexpr Index kPackedDepth = 4096;    ///< of op(B) packed at a time: a multiple of kDepth
-inline constexpr Index kSliceBlock = 120;      ///< block of k where a long one is cut: two of both operands stay in the second-level cache
+inline constexpr Index kSliceBlock =
+    120;  ///< block of k where a long one is cut: two of both operands stay in the second-level cache
 inline constexpr Index kTaskRows = 48, kTaskColumns = 256;
 inline constexpr Index kSerialWork = 64 * 64 * 64;  ///< m n k below which threads do not pay
 
@@ -209,8 +210,10 @@ void finish_rows(const Epilogue<T>& e, Index row, Index rows, Index col, Index c
   if (!e.bias && !e.preactivation && e.activation == Activation::None) return;
   for (Index i = row; i < row + rows; ++i) {
     T* const y = c + i * ldc + col;
-    add_bias(y, cols, e.bias ? e.bias + col : nullptr, e.preactivation ? e.preactivation + i * e.preactivation_stride + col : nullptr);
-    if (e.activation != Activation::None) with_activation(e.activation, [y, cols](auto act) { activate_row<act()>(y, cols); });
+    add_bias(y, cols, e.bias ? e.bias + col : nullptr,
+             e.preactivation ? e.preactivation + i * e.preactivation_stride + col : nullptr);
+    if (e.activation != Activation::None)
+      with_activation(e.activation, [y, cols](auto act) { activate_row<act()>(y, cols); });
   }
 }
 
@@ -256,8 +259,10 @@ void multiply_packed(const Gemm<T>& g, const T* packed, Index row, Index rows, I
       for (Index j = col; j < col_end; j += Tile<T>::cols) {
         before_tile();
         // Tall operands come from far away; a tile takes long enough to fetch what the next ones need.
-        if (!trans_a && i + kHeight < rows && j - col < depth) prefetch_tile<T, kHeight>(a + kHeight * g.lda + (j - col), g.lda);
-        if (accumulate && j + Tile<T>::cols < col_end) prefetch_tile<T, kHeight>(c + i * g.ldc + j - c_col + Tile<T>::cols, g.ldc);
+        if (!trans_a && i + kHeight < rows && j - col < depth)
+          prefetch_tile<T, kHeight>(a + kHeight * g.lda + (j - col), g.lda);
+        if (accumulate && j + Tile<T>::cols < col_end)
+          prefetch_tile<T, kHeight>(c + i * g.ldc + j - c_col + Tile<T>::cols, g.ldc);
         multiply_tile<T, kHeight>(depth, g.alpha, a, a_row, a_step, packed + packed_at<T>(g.k, g.n, l, j),
                                   c + i * g.ldc + j - c_col, g.ldc, std::min<Index>(Tile<T>::cols, col_end - j), accumulate);
       }
@@ -315,9 +320,12 @@ template <class T>
 void gemm_columns(Workers& workers, const Gemm<T>& g) {
   constexpr Index kColumns = 64;
   static_assert(kColumns % Tile<T>::cols == 0);
-  const auto part = [&](Index i) { return gemm_part(g, 0, g.m, i * kColumns, std::min(kColumns, g.n - i * kColumns), 0, g.k); };
+  const auto part = [&](Index i) {
+    return gemm_part(g, 0, g.m, i * kColumns, std::min(kColumns, g.n - i * kColumns), 0, g.k);
+  };
   const auto scratch = workers.lease(0, static_cast<std::size_t>(serial_size(part(0))) * sizeof(T));
-  workers.run(ceil_div(g.n, kColumns), [&](Index i, int slot) { gemm_serial(part(i), static_cast<T*>(scratch.slot(slot))); });
+  workers.run(ceil_div(g.n, kColumns),
+              [&](Index i, int slot) { gemm_serial(part(i), static_cast<T*>(scratch.slot(slot))); });
 }
 
 /// Asks for all lines of `rows` rows of two matrices, some at each call.
@@ -360,7 +368,8 @@ void gemm_sliced(Workers& workers, const Gemm<T>& g, Index slices) {
       block.c = {partial + s * size, l > begin};
       pack_b(g.trans_b == Transpose::Yes, block.b, g.ldb, block.k, g.n, packed);
       const Gemm<T> ahead = gemm_part(part, 0, g.m, 0, g.n, next, 0);
-      FetchAhead<T> fetch{{ahead.a, ahead.b}, {g.lda, g.ldb}, {g.m, g.n}, plain ? std::min(kSliceBlock, end - next) : 0, lines};
+      FetchAhead<T> fetch{
+          {ahead.a, ahead.b}, {g.lda, g.ldb}, {g.m, g.n}, plain ? std::min(kSliceBlock, end - next) : 0, lines};
       multiply_packed(block, packed, 0, g.m, 0, g.n, packed + packed_size<T>(block.k, g.n), 0, fetch);
     }
   });

@@ -26,13 +26,15 @@ struct Lanes {
   static Vector interleave(const Vector& a, const Vector& b) {
     return [&]<std::size_t... I>(std::index_sequence<I...>) {
       return __builtin_shufflevector(a, b, (static_cast<int>(I) / 2 + Half * W / 2 + static_cast<int>(I) % 2 * W)...);
-    }(std::make_index_sequence<W>{});
+    }
+    (std::make_index_sequence<W>{});
   }
   template <int Step>
   static Vector rotate(const Vector& a) {
     return [&]<std::size_t... I>(std::index_sequence<I...>) {
       return __builtin_shufflevector(a, a, ((static_cast<int>(I) + Step) % W)...);
-    }(std::make_index_sequence<W>{});
+    }
+    (std::make_index_sequence<W>{});
   }
 
   /// Rows and columns exchanged. A round moves the highest bit of an element's place among the W^2 to the lowest; log2 W rounds exchange the

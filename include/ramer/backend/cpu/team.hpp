@@ -146,7 +146,9 @@ class Team {
     std::shared_ptr<State> state;
     int slot;
     Helper(std::shared_ptr<State> of, int which) : state(std::move(of)), slot(which) {}
-    Helper(Helper&& other) noexcept : state(std::move(other.state)), slot(other.slot) { detail::publish(); }  // to where TBB keeps it
+    Helper(Helper&& other) noexcept : state(std::move(other.state)), slot(other.slot) {
+      detail::publish();
+    }  // to where TBB keeps it
     void operator()() const {
       detail::receive();
       state->help(slot);

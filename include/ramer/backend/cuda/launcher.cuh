@@ -94,7 +94,8 @@ class Launcher {
   template <class K>
   void launch(Index blocks, std::size_t shared_bytes, const K& kernel) const {
     static_assert(K::kThreads <= 1024 && sizeof(K) <= 4000);
-    require<DeviceError>(blocks <= 0x7FFFFFFF, "a kernel of ", blocks, " blocks: a GPU takes at most 2147483647; use a smaller batch");
+    require<DeviceError>(blocks <= 0x7FFFFFFF, "a kernel of ", blocks,
+                         " blocks: a GPU takes at most 2147483647; use a smaller batch");
     run_kernel<K><<<static_cast<unsigned>(blocks), K::kThreads, shared_bytes, state_->stream>>>(kernel);
     check(cudaGetLastError(), "launching a kernel");
   }
@@ -127,7 +128,8 @@ class Launcher {
       require<DeviceError>(device >= 0 && device < count, "there is no CUDA device ", device, ": this machine has ", count);
       check(cudaSetDevice(device), "CUDA device " + std::to_string(device));
       check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "asking what a GPU can do");
-      require<DeviceError>(major >= 8, "CUDA device ", device, " has compute capability ", major, ".x: backend::Cuda needs 8.0 or newer");
+      require<DeviceError>(major >= 8, "CUDA device ", device, " has compute capability ", major,
+                           ".x: backend::Cuda needs 8.0 or newer");
     }
   };
   struct State : Chosen {

@@ -34,18 +34,35 @@ class Products {
   /// `batch` products whose operands are strides apart: C = or += alpha op(A) op(B), plus bias per column where `bias` is set.
   /// @return false if cuBLASLt has no way to do it; nothing has happened then
   template <class T>
-  bool multiply(const Gemm<T>& g, Index batch, Index stride_a, Index stride_b, Index stride_c, const T* bias, Math math, cudaStream_t stream) {
+  bool multiply(const Gemm<T>& g, Index batch, Index stride_a, Index stride_b, Index stride_c, const T* bias, Math math,
+                cudaStream_t stream) {
     const std::lock_guard lock(mutex_);
-    const Key key{std::is_same_v<T, double>, math, g.trans_a, g.trans_b, g.m, g.n, g.k, g.lda, g.ldb, g.ldc, batch, stride_a, stride_b, stride_c,
-                  alignment(g.a), alignment(g.b), alignment(g.c.data), bias != nullptr};
+    const Key key{std::is_same_v<T, double>,
+                  math,
+                  g.trans_a,
+                  g.trans_b,
+                  g.m,
+                  g.n,
+                  g.k,
+                  g.lda,
+                  g.ldb,
+                  g.ldc,
+                  batch,
+                  stride_a,
+                  stride_b,
+                  stride_c,
+                  alignment(g.a),
+                  alignment(g.b),
+                  alignment(g.c.data),
+                  bias != nullptr};
     auto found = plans_.find(key);
     if (found == plans_.end()) found = plans_.emplace(key, make<T>(key, bias)).first;
     Plan& plan = found->second;
     if (!plan.works) return false;
     if (bias) point_at(bias, plan);
     const T alpha = g.alpha, beta = g.c.accumulate ? T(1) : T(0);
-    check(cublasLtMatmul(handle_, plan.product, &alpha, g.b, plan.a, g.a, plan.b, &beta, g.c.data, plan.c, g.c.data, plan.c, &plan.how,
-                         workspace_.grow(kWorkspace), kWorkspace, stream),
+    check(cublasLtMatmul(handle_, plan.product, &alpha, g.b, plan.a, g.a, plan.b, &beta, g.c.data, plan.c, g.c.data, plan.c,
+                         &plan.how, workspace_.grow(kWorkspace), kWorkspace, stream),
           "multiplying matrices");
     return true;
   }
@@ -53,8 +70,8 @@ class Products {
  private:
   static constexpr std::size_t kWorkspace = std::size_t{32} << 20;
 
-  using Key = std::tuple<bool, Math, Transpose, Transpose, Index, Index, Index, Index, Index, Index, Index, Index, Index, Index, std::uint32_t,
-                         std::uint32_t, std::uint32_t, bool>;
+  using Key = std::tuple<bool, Math, Transpose, Transpose, Index, Index, Index, Index, Index, Index, Index, Index, Index,
+                         Index, std::uint32_t, std::uint32_t, std::uint32_t, bool>;
   /// `a` and `b` in the order of cuBLASLt: our B comes first.
   struct Plan {
     cublasLtMatmulDesc_t product = nullptr;
@@ -79,12 +96,13 @@ class Products {
 
   template <class T>
   static void point_at(const T* bias, const Plan& plan) {
-    check(cublasLtMatmulDescSetAttribute(plan.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias), "preparing a product");
+    check(cublasLtMatmulDescSetAttribute(plan.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias),
+          "preparing a product");
   }
   template <class T>
   Plan make(const Key& key, const T* bias) {
-    const auto& [is_double, math, trans_a, trans_b, m, n, k, lda, ldb, ldc, batch, stride_a, stride_b, stride_c, align_a, align_b, align_c,
-                 has_bias] = key;
+    const auto& [is_double, math, trans_a, trans_b, m, n, k, lda, ldb, ldc, batch, stride_a, stride_b, stride_c, align_a,
+                 align_b, align_c, has_bias] = key;
     constexpr cudaDataType_t type = std::is_same_v<T, double> ? CUDA_R_64F : CUDA_R_32F;
     const cublasComputeType_t compute = std::is_same_v<T, double> ? CUBLAS_COMPUTE_64F
                                         : math == Math::Tf32      ? CUBLAS_COMPUTE_32F_FAST_TF32
@@ -110,11 +128,14 @@ class Products {
     }
     // Rows and columns as they lie in memory, columns together.
     const auto layout = [&](cublasLtMatrixLayout_t& to, Index rows, Index columns, Index apart, Index stride) {
-      check(cublasLtMatrixLayoutCreate(&to, type, static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(columns), apart), doing);
+      check(cublasLtMatrixLayoutCreate(&to, type, static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(columns),
+                                       apart),
+            doing);
       const auto count = static_cast<std::int32_t>(batch);
       check(cublasLtMatrixLayoutSetAttribute(to, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count, sizeof count), doing);
       const std::int64_t offset = stride;
-      check(cublasLtMatrixLayoutSetAttribute(to, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &offset, sizeof offset), doing);
+      check(cublasLtMatrixLayoutSetAttribute(to, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &offset, sizeof offset),
+            doing);
     };
     const bool ta = trans_a == Transpose::Yes, tb = trans_b == Transpose::Yes;
     layout(plan.a, tb ? k : n, tb ? n : k, ldb, stride_b);
@@ -134,21 +155,23 @@ class Products {
     prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, std::uint64_t{kWorkspace});
     // Parts of a sum over k are added in a fixed order and in the precision of the sum.
     prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
-           static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_NONE) | static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
+           static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_NONE) |
+               static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
     prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, align_b);
     prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, align_a);
     prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, align_c);
     prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, align_c);
     cublasLtMatmulHeuristicResult_t result{};
     int count = 0;
-    const cublasStatus_t status =
-        cublasLtMatmulAlgoGetHeuristic(handle_, plan.product, plan.a, plan.b, plan.c, plan.c, preference.p, 1, &result, &count);
+    const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(handle_, plan.product, plan.a, plan.b, plan.c, plan.c,
+                                                                 preference.p, 1, &result, &count);
     if (status == CUBLAS_STATUS_SUCCESS && count > 0 && result.state == CUBLAS_STATUS_SUCCESS) {
       plan.how = result.algo;
       plan.works = true;
     } else {
-      require<DeviceError>(status == CUBLAS_STATUS_SUCCESS || status == CUBLAS_STATUS_NOT_SUPPORTED || status == CUBLAS_STATUS_INVALID_VALUE,
-                           "cuBLASLt failed while ", doing, ": ", cublasLtGetStatusString(status));
+      require<DeviceError>(
+          status == CUBLAS_STATUS_SUCCESS || status == CUBLAS_STATUS_NOT_SUPPORTED || status == CUBLAS_STATUS_INVALID_VALUE,
+          "cuBLASLt failed while ", doing, ": ", cublasLtGetStatusString(status));
     }
     undo.plan = nullptr;
     return plan;

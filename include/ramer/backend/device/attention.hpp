@@ -8,10 +8,10 @@
 namespace ramer::backend::device {
 
 inline constexpr int kAttentionThreads = 128, kWarps = kAttentionThreads / kLanes;
-inline constexpr int kOwnRows = 16, kOtherRows = 2 * kLanes;       ///< of a block, of a tile
-inline constexpr int kRowsOfThread = kOwnRows / kWarps;            ///< 4
-inline constexpr int kPairsOfThread = 2 * kRowsOfThread;           ///< of (own row, other row)
-inline constexpr int kWide = kLanes;                               ///< columns of q, k, v that are in shared memory at a time
+inline constexpr int kOwnRows = 16, kOtherRows = 2 * kLanes;  ///< of a block, of a tile
+inline constexpr int kRowsOfThread = kOwnRows / kWarps;       ///< 4
+inline constexpr int kPairsOfThread = 2 * kRowsOfThread;      ///< of (own row, other row)
+inline constexpr int kWide = kLanes;                          ///< columns of q, k, v that are in shared memory at a time
 
 /// What a block works on.
 struct AttentionPlace {
@@ -80,8 +80,8 @@ RAMER_HD constexpr int other_row(int t, int k) { return t % kLanes + kLanes * k;
 /// s[2 i + j] = sum over d < width of own(row i, d) other(row j, d), for the thread's rows. The two are asked for any of the 16 and 64
 /// rows, and answer 0 where there is nothing. Ends behind a barrier.
 template <class T, class Block, class A, class B>
-RAMER_HD void score_tile(Block& block, typename Block::template Own<T, kPairsOfThread>& s, Index width, const A& own, const B& other,
-                         const AttentionShared<T>& shared) {
+RAMER_HD void score_tile(Block& block, typename Block::template Own<T, kPairsOfThread>& s, Index width, const A& own,
+                         const B& other, const AttentionShared<T>& shared) {
   constexpr int row = AttentionShared<T>::kSliceRow;
   block.own([&](int t) {
     RAMER_UNROLL
@@ -112,7 +112,8 @@ RAMER_HD void score_tile(Block& block, typename Block::template Own<T, kPairsOfT
 /// put(t, k, d, sum over j < 64 of w(own row k, j) other(j, d)) for all d < width, by the thread t that owns row and column.
 /// w lies in shared memory and was written before; a barrier follows.
 template <class T, class Block, class B, class Put>
-RAMER_HD void apply_tile(Block& block, const T* w, Index width, const B& other, const Put& put, const AttentionShared<T>& shared) {
+RAMER_HD void apply_tile(Block& block, const T* w, Index width, const B& other, const Put& put,
+                         const AttentionShared<T>& shared) {
   constexpr int row = AttentionShared<T>::kSliceRow, score_row = AttentionShared<T>::kScoreRow;
   for (Index from = 0; from < width; from += kWide) {
     block.each([&](int t) {
@@ -142,7 +143,8 @@ template <class T, class Block>
 RAMER_HD void put_nothing(Block& block, const Target<T>& to, Index row, Index rows, Index ld, Index column, Index width) {
   block.own([&](int t) {
     for (int k = 0; k < kRowsOfThread; ++k)
-      for (Index d = t % kLanes; own_row(t, k) < rows && d < width; d += kLanes) to.put((row + own_row(t, k)) * ld + column + d, T(0));
+      for (Index d = t % kLanes; own_row(t, k) < rows && d < width; d += kLanes)
+        to.put((row + own_row(t, k)) * ld + column + d, T(0));
   });
 }
 
@@ -169,12 +171,14 @@ struct AttentionKernel {
     shared.carve(base);
     const bool uniform = attends_uniformly(block, p, at, shared.any);
     typename Block::template Own<T, kPairsOfThread> s(block);
-    typename Block::template Own<T, kRowsOfThread> top(block), total(block), top_of_tile(block), total_of_tile(block), shrink(block);
+    typename Block::template Own<T, kRowsOfThread> top(block), total(block), top_of_tile(block), total_of_tile(block),
+        shrink(block);
     block.own([&](int t) {
       for (int k = 0; k < kRowsOfThread; ++k) top(t)[k] = lowest<T>(), total(t)[k] = T(0);
     });
     if (at.rows == 0 && p.out) {
-      put_nothing(block, Target<T>{p.out, false}, at.first + at.own, at.queries - at.own, p.ld_out, at.head * p.width, p.width);
+      put_nothing(block, Target<T>{p.out, false}, at.first + at.own, at.queries - at.own, p.ld_out, at.head * p.width,
+                  p.width);
     }
     const T *const q = p.q + at.head * p.width, *const key = p.k + at.head * p.width, *const v = p.v + at.head * p.width;
     for (Index from = 0; from < at.rows; from += kOtherRows) {
@@ -216,7 +220,8 @@ struct AttentionKernel {
             const Index other = at.begin + from + other_row(t, j);
             const T factor = !key_row || i >= at.queries || !p.dropout.active()
                                  ? T(1)
-                                 : dropout.factor(attention_row(p.dropout.key(at.first + i), at.head), attention_column(p.key_of_row(other)));
+                                 : dropout.factor(attention_row(p.dropout.key(at.first + i), at.head),
+                                                  attention_column(p.key_of_row(other)));
             shared.weight[own_row(t, k) * AttentionShared<T>::kScoreRow + other_row(t, j)] = weight * factor;
           }
           total_of_tile(t)[k] = sum;
@@ -261,12 +266,14 @@ struct AttentionPair {
   RAMER_HD T dscore(T scale, T mean) const { return scale * weight * (dweight - mean); }
 };
 template <class T>
-RAMER_HD AttentionPair<T> attention_pair(const Attention<T>& p, const Dropping<T>& dropout, const AttentionStatistics<T>& statistics, bool uniform,
-                                         Index head, Index query, Index key, T score, T product) {  // the score with its scale
+RAMER_HD AttentionPair<T> attention_pair(const Attention<T>& p, const Dropping<T>& dropout,
+                                         const AttentionStatistics<T>& statistics, bool uniform, Index head, Index query,
+                                         Index key, T score, T product) {  // the score with its scale
   AttentionPair<T> pair;
   if (!uniform && p.key && !p.key[key]) return pair;
   const Index place = query * p.heads + head;
-  if (p.dropout.active()) pair.factor = dropout.factor(attention_row(p.dropout.key(query), head), attention_column(p.key_of_row(key)));
+  if (p.dropout.active())
+    pair.factor = dropout.factor(attention_row(p.dropout.key(query), head), attention_column(p.key_of_row(key)));
   pair.weight = (uniform ? T(1) : exponential(score - statistics.largest[place])) / statistics.total[place];
   pair.dweight = rounded_product(pair.factor, product);
   return pair;
@@ -300,7 +307,9 @@ struct AttentionQueryKernel {
       };
     };
     const auto key = [&](const T* x, Index from) {
-      return [&at, x, from, column, ld = p.ld](int j, Index d) { return from + j < at.rows ? x[(at.begin + from + j) * ld + column + d] : T(0); };
+      return [&at, x, from, column, ld = p.ld](int j, Index d) {
+        return from + j < at.rows ? x[(at.begin + from + j) * ld + column + d] : T(0);
+      };
     };
     const auto products = [&](Index from) {
       score_tile<T>(block, s, p.width, query(p.q, p.ld, p.scale), key(p.k, from), shared);
@@ -309,7 +318,8 @@ struct AttentionQueryKernel {
     const auto pair_of = [&](int t, int k, int j, Index from) {
       const Index i = at.own + own_row(t, k), other = from + other_row(t, j);
       if (i >= at.queries || other >= at.rows) return AttentionPair<T>{};
-      return attention_pair(p, dropout, statistics, false, at.head, at.first + i, at.begin + other, s(t)[2 * k + j], product(t)[2 * k + j]);
+      return attention_pair(p, dropout, statistics, false, at.head, at.first + i, at.begin + other, s(t)[2 * k + j],
+                            product(t)[2 * k + j]);
     };
     block.own([&](int t) {
       for (int k = 0; k < kRowsOfThread; ++k) mean(t)[k] = T(0);
@@ -338,7 +348,8 @@ struct AttentionQueryKernel {
       block.own([&](int t) {
         for (int k = 0; k < kRowsOfThread; ++k) {
           for (int j = 0; j < 2; ++j) {
-            shared.dscore[own_row(t, k) * AttentionShared<T>::kScoreRow + other_row(t, j)] = pair_of(t, k, j, from).dscore(p.scale, mean(t)[k]);
+            shared.dscore[own_row(t, k) * AttentionShared<T>::kScoreRow + other_row(t, j)] =
+                pair_of(t, k, j, from).dscore(p.scale, mean(t)[k]);
           }
         }
       });
@@ -379,7 +390,9 @@ struct AttentionKeyKernel {
     }
     typename Block::template Own<T, kPairsOfThread> s(block), product(block);
     const auto key = [&](const T* x) {
-      return [&at, &p = p, x, column](int i, Index d) { return at.own + i < at.rows ? x[(at.begin + at.own + i) * p.ld + column + d] : T(0); };
+      return [&at, &p = p, x, column](int i, Index d) {
+        return at.own + i < at.rows ? x[(at.begin + at.own + i) * p.ld + column + d] : T(0);
+      };
     };
     for (Index from = 0; from < at.queries; from += kOtherRows) {
       const auto query = [&](const T* x, Index ld, T scale) {
@@ -402,8 +415,8 @@ struct AttentionKeyKernel {
             const int place = own_row(t, k) * AttentionShared<T>::kScoreRow + other_row(t, j);
             shared.weight[place] = shared.dscore[place] = T(0);
             if (mine >= at.rows || i >= at.queries) continue;
-            const AttentionPair<T> pair =
-                attention_pair(p, dropout, statistics, uniform, at.head, at.first + i, at.begin + mine, s(t)[2 * k + j], product(t)[2 * k + j]);
+            const AttentionPair<T> pair = attention_pair(p, dropout, statistics, uniform, at.head, at.first + i,
+                                                         at.begin + mine, s(t)[2 * k + j], product(t)[2 * k + j]);
             shared.weight[place] = pair.weight * pair.factor;
             if (!uniform) shared.dscore[place] = pair.dscore(p.scale, statistics.mean[(at.first + i) * p.heads + at.head]);
           }

@@ -88,7 +88,9 @@ class HostBlock {
       switch (order_) {
         case Order::Forward: f(k); break;
         case Order::Backward: f(threads_ - 1 - k); break;
-        case Order::Mixed: f((k * 13 + 5) % threads_); break;  // 13 is prime to any multiple of 32 up to 1024 that is launched
+        case Order::Mixed:
+          f((k * 13 + 5) % threads_);
+          break;  // 13 is prime to any multiple of 32 up to 1024 that is launched
       }
     }
   }
@@ -154,9 +156,12 @@ struct Dropping {
   DropoutPlan plan;
   T kept;
 
-  RAMER_HD explicit Dropping(const DropoutPlan& p) : plan(p), kept(p.active() ? static_cast<T>(1.0 / (1.0 - p.rate)) : T(1)) {}
+  RAMER_HD explicit Dropping(const DropoutPlan& p)
+      : plan(p), kept(p.active() ? static_cast<T>(1.0 / (1.0 - p.rate)) : T(1)) {}
   RAMER_HD T of(std::uint32_t word) const { return uniform01(word) >= static_cast<float>(plan.rate) ? kept : T(0); }
-  RAMER_HD T factor(std::uint64_t row, std::uint32_t column) const { return plan.active() ? of(plan.stream.word(row, column)) : T(1); }
+  RAMER_HD T factor(std::uint64_t row, std::uint32_t column) const {
+    return plan.active() ? of(plan.stream.word(row, column)) : T(1);
+  }
   /// Of columns 4 quad ... 4 quad + 3.
   RAMER_HD void factors(std::uint64_t row, std::uint32_t quad, T (&out)[4]) const {
     if (!plan.active()) {

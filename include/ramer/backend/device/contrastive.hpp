@@ -8,13 +8,17 @@ namespace ramer::backend::device {
 
 /// How a problem is cut: by its shape alone.
 struct ContrastiveCut {
-  Index rows, anchors, total;    ///< of the batch; that are anchors; of batch and queue
+  Index rows, anchors, total;  ///< of the batch; that are anchors; of batch and queue
   Index anchor_tiles, tiles;
   Index ranges, tiles_of_range;  ///< of the rows that anchors are compared with
 
   /// @param own anchors, or in the reverse rows, that tiles are made of
   ContrastiveCut(Index batch_rows, Index anchor_rows, Index total_rows, Index own)
-      : rows(batch_rows), anchors(anchor_rows), total(total_rows), anchor_tiles(ceil_div(own, kTile)), tiles(ceil_div(total_rows, kTile)) {
+      : rows(batch_rows),
+        anchors(anchor_rows),
+        total(total_rows),
+        anchor_tiles(ceil_div(own, kTile)),
+        tiles(ceil_div(total_rows, kTile)) {
     constexpr Index kBlocks = 512;  // enough for a large GPU
     const Index wanted = ceil_div(kBlocks, largest<Index>(anchor_tiles, 1));
     tiles_of_range = largest<Index>(1, ceil_div(tiles, largest<Index>(1, least(wanted, ceil_div(tiles, 4)))));
@@ -77,7 +81,9 @@ struct DenominatorKernel {
   ContrastiveCut cut;
   T *top, *total;
   static constexpr int kRow = 17;
-  static constexpr std::size_t shared_bytes() { return static_cast<std::size_t>(kTileShared<T> + 2 * kTile * kRow) * sizeof(T); }
+  static constexpr std::size_t shared_bytes() {
+    return static_cast<std::size_t>(kTileShared<T> + 2 * kTile * kRow) * sizeof(T);
+  }
 
   template <class Block>
   RAMER_HD void operator()(Block& block, Index id, std::byte* base) const {
@@ -93,8 +99,8 @@ struct DenominatorKernel {
     const Index last = least(cut.tiles, (range + 1) * cut.tiles_of_range);
     for (Index tile = range * cut.tiles_of_range; tile < last; ++tile) {
       clear<Block, T, kMicro * kMicro>(block, s);
-      multiply_tiles<T>(block, s, p.width, ContrastiveRow<T>{p, row, cut.anchors}, true, ContrastiveRow<T>{p, tile * kTile, cut.total}, true,
-                        slices);
+      multiply_tiles<T>(block, s, p.width, ContrastiveRow<T>{p, row, cut.anchors}, true,
+                        ContrastiveRow<T>{p, tile * kTile, cut.total}, true, slices);
       block.own([&](int t) {
         RAMER_UNROLL
         for (int i = 0; i < kMicro; ++i) {
@@ -167,7 +173,8 @@ struct AnchorKernel {
       if (i >= cut.anchors || t % kLanes != 0) return;
       T now = lowest<T>(), all = 0;
       for (Index k = 0; k < cut.ranges; ++k) now = largest(now, top[k * cut.anchors + i]);
-      for (Index k = 0; k < cut.ranges; ++k) all += DenominatorKernel<T>::scaled(total[k * cut.anchors + i], top[k * cut.anchors + i], now);
+      for (Index k = 0; k < cut.ranges; ++k)
+        all += DenominatorKernel<T>::scaled(total[k * cut.anchors + i], top[k * cut.anchors + i], now);
       const T log_denominator = now + std::log(all + T(1e-12));
       const T count = p.id(i) >= 0 ? p.class_count[p.id(i)] - T(1) : T(0);
       const T positive = count > T(0) ? (product(t)[0] - product(t)[1]) / p.temperature : T(0);
@@ -227,8 +234,8 @@ struct ContrastiveReverseKernel {
       const Index first = tile * kTile;
       block.each([&](int t) { load(shared.other, t, first, cut.total); });
       clear<Block, T, kMicro * kMicro>(block, s);
-      multiply_tiles<T>(block, s, p.width, ContrastiveRow<T>{p, row, cut.rows}, true, ContrastiveRow<T>{p, first, cut.total}, true,
-                        shared.slices);
+      multiply_tiles<T>(block, s, p.width, ContrastiveRow<T>{p, row, cut.rows}, true, ContrastiveRow<T>{p, first, cut.total},
+                        true, shared.slices);
       block.each([&](int t) {
         RAMER_UNROLL
         for (int i = 0; i < kMicro; ++i) {
@@ -237,15 +244,18 @@ struct ContrastiveReverseKernel {
             const int x = micro_row(t) + i, y = micro_column(t) + j;
             const bool there = row + x < cut.rows && first + y < cut.total && row + x != first + y;
             const T similarity = s(t)[kMicro * i + j] / p.temperature;
-            shared.weight[x * kRow + y] =
-                there ? slope(shared.own, x, shared.other.id[y], similarity) + slope(shared.other, y, shared.own.id[x], similarity) : T(0);
+            shared.weight[x * kRow + y] = there ? slope(shared.own, x, shared.other.id[y], similarity) +
+                                                      slope(shared.other, y, shared.own.id[x], similarity)
+                                                : T(0);
           }
         }
       });
       multiply_tiles<T>(
           block, sum, kTile, [&](int i, Index a) { return shared.weight[i * kRow + a]; }, true,
-          [&](int j, Index a) { return first + a < cut.total && column + j < p.width ? p.row(first + a)[column + j] : T(0); }, false,
-          shared.slices);
+          [&](int j, Index a) {
+            return first + a < cut.total && column + j < p.width ? p.row(first + a)[column + j] : T(0);
+          },
+          false, shared.slices);
     }
     block.own([&](int t) {
       RAMER_UNROLL
@@ -273,7 +283,8 @@ struct ContrastiveReverseKernel {
   }
   /// d loss_i / d s_ia, for anchor i at place x; 0 for what is no anchor.
   RAMER_HD static T slope(const Anchors& a, int x, std::int32_t other, T similarity) {
-    return a.share[x] * exponential(similarity - a.log_denominator[x]) - (a.id[x] >= 0 && a.id[x] == other ? a.inverse[x] : T(0));
+    return a.share[x] * exponential(similarity - a.log_denominator[x]) -
+           (a.id[x] >= 0 && a.id[x] == other ? a.inverse[x] : T(0));
   }
 };
 /// dfeatures <- dloss / anchors / temperature * sum over ranges.

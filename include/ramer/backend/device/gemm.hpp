@@ -11,9 +11,10 @@ inline constexpr int kTile = 64, kTileThreads = 256, kMicro = 4;
 template <class T>
 inline constexpr int kSlice = sizeof(T) == 8 ? 8 : 16;
 template <class T>
-inline constexpr Index kSliceStride = kTile + 4;  ///< rows of a slice are apart, so that a column of loads meets few banks twice
+inline constexpr Index kSliceStride =
+    kTile + 4;  ///< rows of a slice are apart, so that a column of loads meets few banks twice
 template <class T>
-inline constexpr Index kTileShared = 2 * kSlice<T> * kSliceStride<T>;  ///< numbers of shared memory
+inline constexpr Index kTileShared = 2 * kSlice<T>* kSliceStride<T>;  ///< numbers of shared memory
 
 /// First row and column of a thread's 4 x 4.
 RAMER_HD constexpr int micro_row(int t) { return t / 16 * kMicro; }
@@ -33,13 +34,15 @@ RAMER_HD void for_slice(int t, bool along_depth, const F& put) {
 /// sum[4 i + j] += sum over l < depth of a(i, l) b(j, l) for the thread's rows i and columns j. `a` and `b` are asked for 0 <= i, j < 64
 /// and l < depth, and answer 0 where there is nothing. Ends behind a barrier.
 template <class T, class Block, class A, class B>
-RAMER_HD void multiply_tiles(Block& block, typename Block::template Own<T, kMicro * kMicro>& sum, Index depth, const A& a, bool a_along_depth,
-                             const B& b, bool b_along_depth, T* shared) {
+RAMER_HD void multiply_tiles(Block& block, typename Block::template Own<T, kMicro * kMicro>& sum, Index depth, const A& a,
+                             bool a_along_depth, const B& b, bool b_along_depth, T* shared) {
   T *const a_slice = shared, *const b_slice = shared + kSlice<T> * kSliceStride<T>;
   for (Index from = 0; from < depth; from += kSlice<T>) {
     block.each([&](int t) {
-      for_slice<T>(t, a_along_depth, [&](Index at, int i, int l) { a_slice[at] = from + l < depth ? a(i, from + l) : T(0); });
-      for_slice<T>(t, b_along_depth, [&](Index at, int j, int l) { b_slice[at] = from + l < depth ? b(j, from + l) : T(0); });
+      for_slice<T>(t, a_along_depth,
+                   [&](Index at, int i, int l) { a_slice[at] = from + l < depth ? a(i, from + l) : T(0); });
+      for_slice<T>(t, b_along_depth,
+                   [&](Index at, int j, int l) { b_slice[at] = from + l < depth ? b(j, from + l) : T(0); });
     });
     block.each([&](int t) {
       T* const own = sum(t);
@@ -99,9 +102,14 @@ struct GemmKernel {
     clear<Block, T, kMicro * kMicro>(block, sum);
     multiply_tiles<T>(
         block, sum, g.k,
-        [&](int i, Index l) { return row + i >= g.m ? T(0) : ta ? g.a[l * g.lda + row + i] : g.a[(row + i) * g.lda + l]; }, !ta,
-        [&](int j, Index l) { return column + j >= g.n ? T(0) : tb ? g.b[(column + j) * g.ldb + l] : g.b[l * g.ldb + column + j]; }, tb,
-        reinterpret_cast<T*>(shared));
+        [&](int i, Index l) { return row + i >= g.m ? T(0)
+                                     : ta           ? g.a[l * g.lda + row + i]
+                                                    : g.a[(row + i) * g.lda + l]; },
+        !ta,
+        [&](int j, Index l) {
+          return column + j >= g.n ? T(0) : tb ? g.b[(column + j) * g.ldb + l] : g.b[l * g.ldb + column + j];
+        },
+        tb, reinterpret_cast<T*>(shared));
     block.own([&](int t) {
       RAMER_UNROLL
       for (int i = 0; i < kMicro; ++i) {

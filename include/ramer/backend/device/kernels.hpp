@@ -110,7 +110,8 @@ class Kernels {
 
   template <class T>
   void attention(const Attention<T>& p) const {
-    run(attention_blocks(p, p.longest_queries()), AttentionShared<T>::bytes(), AttentionKernel<T>{p, Dropping<T>(p.dropout)});
+    run(attention_blocks(p, p.longest_queries()), AttentionShared<T>::bytes(),
+        AttentionKernel<T>{p, Dropping<T>(p.dropout)});
   }
   template <class T>
   void attention_reverse(const AttentionReverse<T>& r) const {
@@ -145,13 +146,15 @@ class Kernels {
     const Index chunks = ceil_div(total, ClassSumKernel<T>::kThreads), class_columns = p.classes * (p.width + 1);
     {
       const auto lease = launcher_.lease(bytes<T>(chunks * class_columns + 2 * cut.ranges * anchors));
-      T *const sums = static_cast<T*>(lease.data()), *const top = sums + chunks * class_columns, *const all = top + cut.ranges * anchors;
+      T *const sums = static_cast<T*>(lease.data()), *const top = sums + chunks * class_columns,
+               *const all = top + cut.ranges * anchors;
       run(chunks, ClassSumKernel<T>::shared_bytes(), ClassSumKernel<T>{p, sums});
       map(class_columns, AddChunks<T, PutClassSum<T>>{sums, chunks, class_columns, PutClassSum<T>{p}});
       run(cut.anchor_tiles * cut.ranges, DenominatorKernel<T>::shared_bytes(), DenominatorKernel<T>{p, cut, top, all});
       run(ceil_div(anchors, AnchorKernel<T>::kAnchors), 0, AnchorKernel<T>{p, cut, top, all});
     }
-    sum(anchors, ReadAnchorLoss<T>{p.anchor_loss}, T(1) / static_cast<T>(std::max<Index>(anchors, 1)), Target<T>{p.loss, false});
+    sum(anchors, ReadAnchorLoss<T>{p.anchor_loss}, T(1) / static_cast<T>(std::max<Index>(anchors, 1)),
+        Target<T>{p.loss, false});
   }
   template <class T>
   void contrastive_reverse(const ContrastiveReverse<T>& q) const {

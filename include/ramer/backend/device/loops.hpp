@@ -147,7 +147,9 @@ struct ColumnsKernel {
   Put put;
   static constexpr std::size_t shared_bytes() { return kParts * kColumns * sizeof(V); }
   /// Rows of a chunk: at most 64 chunks.
-  static Index rows_of_chunk(Index rows) { return rows <= 512 ? largest<Index>(rows, 1) : largest<Index>(512, ceil_div(rows, 64)); }
+  static Index rows_of_chunk(Index rows) {
+    return rows <= 512 ? largest<Index>(rows, 1) : largest<Index>(512, ceil_div(rows, 64));
+  }
   template <class Block>
   RAMER_HD void operator()(Block& block, Index id, std::byte* shared) const {
     V* const sums = reinterpret_cast<V*>(shared);  // (kParts, kColumns)

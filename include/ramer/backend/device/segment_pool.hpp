@@ -85,7 +85,8 @@ struct SegmentPoolReverseKernel {
       block.own([&](int t) {
         for (Index c = t; c < columns; c += kThreads) {
           T mean = 0;
-          for (Index r = begin; !uniform && r < begin + rows; ++r) mean += p.weight[r * columns + c] * dweight[r * columns + c];
+          for (Index r = begin; !uniform && r < begin + rows; ++r)
+            mean += p.weight[r * columns + c] * dweight[r * columns + c];
           for (Index r = begin; r < begin + rows; ++r) {
             const Index at = r * columns + c;
             q.dscore.put(at, uniform ? T(0) : p.weight[at] * (dweight[at] - mean));

@@ -25,8 +25,8 @@ inline BatchBuilder::BatchBuilder(Dataset dataset, BatchOptions options)
   require<DataError>(options_.view != PersonView::kTarget || dataset_.has_target() || dataset_.persons() == 1,
                      dataset_.origin(), ": the view 'target' needs 'target' in a data set of ", dataset_.persons(),
                      " persons; choose the view 'all' or 'persons'");
-  require<DataError>(options_.view != PersonView::kMoment || (dataset_.has_target() && dataset_.times() > 0), dataset_.origin(),
-                     ": the view 'moment' needs 'target'; choose the view 'all' or 'persons'");
+  require<DataError>(options_.view != PersonView::kMoment || (dataset_.has_target() && dataset_.times() > 0),
+                     dataset_.origin(), ": the view 'moment' needs 'target'; choose the view 'all' or 'persons'");
   const auto places = static_cast<std::size_t>(dataset_.persons() * dataset_.times());
   exists_.resize(places);
   persons_.reserve(static_cast<std::size_t>(dataset_.persons()) + 1);

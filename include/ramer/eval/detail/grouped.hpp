@@ -128,16 +128,11 @@ std::optional<double> grouped_value(const GroupedRun& run, std::span<const doubl
   }
   if (cells == 0) return std::nullopt;
   switch (metric) {
-    case Metric::Precision:
-      return all.precision();
-    case Metric::Recall:
-      return all.recall();
-    case Metric::MacroF1:
-      return macro / macro_labels;
-    case Metric::WeightedF1:
-      return support > 0 ? weighted / support : 0.0;
-    default:
-      return all.f1();
+    case Metric::Precision: return all.precision();
+    case Metric::Recall: return all.recall();
+    case Metric::MacroF1: return macro / macro_labels;
+    case Metric::WeightedF1: return support > 0 ? weighted / support : 0.0;
+    default: return all.f1();
   }
 }
 

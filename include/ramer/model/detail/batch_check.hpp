@@ -19,21 +19,23 @@ inline std::string modality_names(const Batch& b) {
 
 /// The batch's modality of that name. @throws DataError where it is not there, has another width, or its arrays do not fit together
 inline const ModalityBatch& find_modality(const Batch& b, const ModalitySchema& want) {
-  const auto found = std::find_if(b.modalities.begin(), b.modalities.end(), [&](const auto& x) { return x.name == want.name; });
+  const auto found =
+      std::find_if(b.modalities.begin(), b.modalities.end(), [&](const auto& x) { return x.name == want.name; });
   // Not `require`: its message would be put together, on the heap, at every step.
-  if (found == b.modalities.end()) fail<DataError>("the model needs modality ", want.name, ", the batch has ", modality_names(b));
-  require<DataError>(found->width == want.width, "modality ", want.name, ": the model needs width ", want.width, ", the batch has ",
-                     found->width);
-  require<DataError>(static_cast<Index>(found->features.size()) == found->rows() * found->width, "modality ", want.name, ": ",
-                     found->features.size(), " feature values for ", found->rows(), " rows of ", found->width);
+  if (found == b.modalities.end())
+    fail<DataError>("the model needs modality ", want.name, ", the batch has ", modality_names(b));
+  require<DataError>(found->width == want.width, "modality ", want.name, ": the model needs width ", want.width,
+                     ", the batch has ", found->width);
+  require<DataError>(static_cast<Index>(found->features.size()) == found->rows() * found->width, "modality ", want.name,
+                     ": ", found->features.size(), " feature values for ", found->rows(), " rows of ", found->width);
   const std::size_t r = found->available.size(), rows = static_cast<std::size_t>(b.size);
   require<DataError>(found->offsets.size() == rows + 1 && found->offsets.front() == 0 &&
                          found->offsets.back() == static_cast<std::int32_t>(r) &&
                          std::is_sorted(found->offsets.begin(), found->offsets.end()),
                      "modality ", want.name, ": offsets must rise from 0 to ", r, " in ", rows + 1, " numbers");
-  require<DataError>(found->person.size() == r && found->segment.size() == r && found->position.size() == r, "modality ", want.name,
-                     ": ", r, " rows, but ", found->person.size(), " persons, ", found->segment.size(), " segments and ",
-                     found->position.size(), " positions");
+  require<DataError>(found->person.size() == r && found->segment.size() == r && found->position.size() == r, "modality ",
+                     want.name, ": ", r, " rows, but ", found->person.size(), " persons, ", found->segment.size(),
+                     " segments and ", found->position.size(), " positions");
   return *found;
 }
 
@@ -41,8 +43,9 @@ inline const ModalityBatch& find_modality(const Batch& b, const ModalitySchema& 
 inline void check_labels(const Batch& b, Index labels) {
   require<DataError>(b.label_count == labels, "the model has ", labels, " labels, the batch ", b.label_count);
   const auto cells = static_cast<std::size_t>(b.size * labels);
-  require<DataError>(b.labels.size() == cells && b.label_mask.size() == cells, "the batch has ", b.labels.size(), " labels and ",
-                     b.label_mask.size(), " label mask values for ", b.size, " samples of ", labels, " labels");
+  require<DataError>(b.labels.size() == cells && b.label_mask.size() == cells, "the batch has ", b.labels.size(),
+                     " labels and ", b.label_mask.size(), " label mask values for ", b.size, " samples of ", labels,
+                     " labels");
 }
 
 /// The caller's number of sample `b`.

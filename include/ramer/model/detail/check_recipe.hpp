@@ -86,8 +86,8 @@ concept HasTemperature = requires(const typename P::Config& c) {
 template <class P>
 concept HasSlotConfig = std::derived_from<typename P::Config, shuffle::SlotConfig>;
 template <class P>
-concept HasAligner = requires(encoder::AlignmentPlan& plan, const typename P::Config& c, const ModalityBatch& m, encoder::TokenPlan& tokens,
-                              const Schema& schema) {
+concept HasAligner = requires(encoder::AlignmentPlan& plan, const typename P::Config& c, const ModalityBatch& m,
+                              encoder::TokenPlan& tokens, const Schema& schema) {
   P::build(plan, c, m, Index{1}, tokens);
   { c.positions(Index{1}) } -> std::convertible_to<Index>;
   { c.reference_of(schema) } -> std::convertible_to<std::size_t>;
@@ -106,34 +106,43 @@ concept HasModule = requires {
   typename P::template Module<E>;
 };
 template <class P, class E>
-concept HasEncoder = requires(const typename P::template Module<E>& m, nn::Context<E>& ctx, nn::Var<E, 2> x, const encoder::TokenPlan& tokens) {
-  requires std::constructible_from<typename P::template Module<E>, const typename P::Config&, Index, Index, Index, bool>;
+concept HasEncoder = requires(const typename P::template Module<E>& m, nn::Context<E>& ctx, nn::Var<E, 2> x,
+                              const encoder::TokenPlan& tokens) {
+  requires std::constructible_from < typename P::template Module<E>,
+  const typename P::Config&, Index, Index, Index, bool > ;
   { m(ctx, x, tokens, Index{0}) } -> std::same_as<nn::Var<E, 2>>;
 };
 template <class P, class E>
-concept HasAlignment = requires(const typename P::template Module<E>& m, nn::Context<E>& ctx, nn::Var<E, 2> x, const encoder::AlignmentPlan& plan) {
-  requires std::constructible_from<typename P::template Module<E>, const typename P::Config&, Index>;
+concept HasAlignment = requires(const typename P::template Module<E>& m, nn::Context<E>& ctx, nn::Var<E, 2> x,
+                                const encoder::AlignmentPlan& plan) {
+  requires std::constructible_from < typename P::template Module<E>,
+  const typename P::Config&, Index > ;
   { m(ctx, x, plan, Index{0}).rows } -> std::convertible_to<nn::Var<E, 2>>;
 };
 template <class P, class E>
-concept HasAuxiliary = requires(const typename P::template Module<E>& m, nn::Context<E>& ctx, nn::Var<E, 2> x, const encoder::TokenPlan& tokens,
-                                const encoder::AuxiliaryPlan& plan) {
-  requires std::constructible_from<typename P::template Module<E>, Index, bool, const typename P::Config&>;
+concept HasAuxiliary = requires(const typename P::template Module<E>& m, nn::Context<E>& ctx, nn::Var<E, 2> x,
+                                const encoder::TokenPlan& tokens, const encoder::AuxiliaryPlan& plan) {
+  requires std::constructible_from < typename P::template Module<E>, Index,
+  bool, const typename P::Config& > ;
   { m(ctx, x, x, tokens, plan, Index{0}) } -> std::same_as<nn::Var<E, 2>>;
   { P::label_rows(tokens, plan, Index{0}) } -> std::convertible_to<const encoder::LabelRows&>;
 };
 template <class P, class E>
-concept HasCoding = requires(const typename P::template Module<E>& m, nn::Context<E>& ctx, nn::Var<E, 2> x, const reconstruction::Config& c) {
-  requires std::constructible_from<typename P::template Module<E>, Index, const reconstruction::Config&>;
+concept HasCoding = requires(const typename P::template Module<E>& m, nn::Context<E>& ctx, nn::Var<E, 2> x,
+                             const reconstruction::Config& c) {
+  requires std::constructible_from < typename P::template Module<E>, Index,
+  const reconstruction::Config& > ;
   { m.decode(ctx, m.encode(ctx, x)) } -> std::same_as<nn::Var<E, 2>>;
   { P::width(Index{4}, c) } -> std::convertible_to<Index>;
 };
 template <class P, class E>
-concept HasSpecificSpecific = requires(nn::Context<E>& ctx, std::span<const nn::Var<E, 3>> xs, const loss::OrthogonalityRows& rows) {
+concept HasSpecificSpecific = requires(nn::Context<E>& ctx, std::span<const nn::Var<E, 3>> xs,
+                                       const loss::OrthogonalityRows& rows) {
   { P::template specific_specific<E>(ctx, xs, rows) } -> std::same_as<nn::Var<E, 0>>;
 };
 template <class P, class E>
-concept HasSteps = requires(const typename P::template Module<E>& m, nn::Context<E>& ctx, nn::Var<E, 2> x, const encoder::TokenPlan& tokens) {
+concept HasSteps = requires(const typename P::template Module<E>& m, nn::Context<E>& ctx, nn::Var<E, 2> x,
+                            const encoder::TokenPlan& tokens) {
   { m.encode(ctx, m.normalize(ctx, x, Index{0}), tokens, Index{0}) } -> std::same_as<nn::Var<E, 2>>;
 };
 template <class P, class E>
@@ -157,7 +166,8 @@ concept HasDistanceTerm = requires(nn::Context<E>& ctx, std::span<const nn::Var<
   { P::template term<E>(ctx, xs, xs, present) } -> std::same_as<nn::Var<E, 0>>;
 };
 template <class P, class E>
-concept HasFill = HasModule<P, E> || requires(nn::Context<E>& ctx, std::span<const nn::Var<E, 2>> xs, std::span<nn::Var<E, 2>> f) {
+concept HasFill = HasModule<P, E> ||
+    requires(nn::Context<E>& ctx, std::span<const nn::Var<E, 2>> xs, std::span<nn::Var<E, 2>> f) {
   P::template fill<E>(ctx, xs, xs, xs, f);
 };
 
@@ -197,15 +207,19 @@ struct CheckRecipe {
   RAMER_MEMBER(Alignment, HasConfig, "`struct Config` that lists its fields");
   RAMER_MEMBER(Alignment, HasEnabled, "`static constexpr bool enabled`");
   RAMER_MEMBER(Encoder, HasConfig, "`struct Config` that lists its fields");
-  RAMER_MEMBER(Encoder, HasEncoderConfig, "`hidden`, `personality_layers` or `layers_of(modality, modalities)` in its Config");
+  RAMER_MEMBER(Encoder, HasEncoderConfig,
+               "`hidden`, `personality_layers` or `layers_of(modality, modalities)` in its Config");
   RAMER_MEMBER_IF(R::Alignment::enabled, Alignment, HasAligner,
-                  "`static void build(AlignmentPlan&, config, modality, positions, TokenPlan&)`, or `positions` and `reference_of` in its Config");
+                  "`static void build(AlignmentPlan&, config, modality, positions, TokenPlan&)`, or `positions` and "
+                  "`reference_of` in its Config");
   RAMER_MEMBER(Auxiliary, HasConfig, "`struct Config` that lists its fields");
   RAMER_MEMBER(Auxiliary, HasEnabled, "`static constexpr bool enabled`");
   RAMER_MEMBER(Projection, HasConfig, "`struct Config` that lists its fields");
   RAMER_MEMBER(Projection, HasSubspaces, "`static constexpr bool commonality` and `specificity`");
-  RAMER_MEMBER_IF(R::Projection::commonality, Projection, HasCommonalityConfig, "`generator_input` or `generator_dropout` in its Config");
-  RAMER_MEMBER_IF(R::Projection::specificity, Projection, HasSpecificityConfig, "`specificity_input` or `specificity_dropout` in its Config");
+  RAMER_MEMBER_IF(R::Projection::commonality, Projection, HasCommonalityConfig,
+                  "`generator_input` or `generator_dropout` in its Config");
+  RAMER_MEMBER_IF(R::Projection::specificity, Projection, HasSpecificityConfig,
+                  "`specificity_input` or `specificity_dropout` in its Config");
   RAMER_MEMBER(Adversary, HasConfig, "`struct Config` that lists its fields");
   RAMER_MEMBER(Adversary, HasEnabled, "`static constexpr bool enabled`");
   RAMER_MEMBER(Adversary, HasPhases, "`static constexpr int phases`, 1 or 2");
@@ -225,10 +239,10 @@ struct CheckRecipe {
   RAMER_MEMBER(ShuffleInput, HasSlots, "`static constexpr Index slots(Index modalities)`");
   RAMER_MEMBER(Shuffle, HasConfig, "`struct Config` that lists its fields");
   RAMER_MEMBER(Shuffle, HasSlotConfig, "a Config that inherits shuffle::SlotConfig");
-  RAMER_MEMBER(Shuffle, HasPermute,
-               "`static void permute(const Config&, const RandomStream&, shuffle::Permutations&)`");
-  static_assert(feeds<typename R::ShuffleInput, typename R::Projection>(),
-                "the policy in slot ShuffleInput of the recipe takes a subspace that the one in slot Projection does not make");
+  RAMER_MEMBER(Shuffle, HasPermute, "`static void permute(const Config&, const RandomStream&, shuffle::Permutations&)`");
+  static_assert(
+      feeds<typename R::ShuffleInput, typename R::Projection>(),
+      "the policy in slot ShuffleInput of the recipe takes a subspace that the one in slot Projection does not make");
 #undef RAMER_MEMBER
 #undef RAMER_MEMBER_IF
 #undef RAMER_SLOT
@@ -242,14 +256,18 @@ struct CheckPolicies {
   static_assert(!(condition) || concept<typename R::slot, E>, "the policy in slot " #slot " of the recipe lacks " member)
 #define RAMER_MEMBER(slot, concept, member) RAMER_MEMBER_IF(true, slot, concept, member)
   RAMER_MEMBER(Encoder, HasModule, "`template <class E> struct Module`");
-  RAMER_MEMBER(Encoder, HasEncoder, "a Module made of (config, layers, width, positions, marked) and called with (ctx, x, tokens, which)");
+  RAMER_MEMBER(Encoder, HasEncoder,
+               "a Module made of (config, layers, width, positions, marked) and called with (ctx, x, tokens, which)");
   RAMER_MEMBER_IF(R::Alignment::enabled, Alignment, HasModule, "`template <class E> struct Module`");
-  RAMER_MEMBER_IF(R::Alignment::enabled, Alignment, HasAlignment, "a Module made of (config, width) and called with (ctx, x, plan, which)");
-  RAMER_MEMBER_IF(R::Alignment::enabled, Encoder, HasSteps,
-                  "`normalize(ctx, x, which)` and `encode(ctx, x, tokens, which)` of its Module: rows are aligned between the two");
+  RAMER_MEMBER_IF(R::Alignment::enabled, Alignment, HasAlignment,
+                  "a Module made of (config, width) and called with (ctx, x, plan, which)");
+  RAMER_MEMBER_IF(
+      R::Alignment::enabled, Encoder, HasSteps,
+      "`normalize(ctx, x, which)` and `encode(ctx, x, tokens, which)` of its Module: rows are aligned between the two");
   RAMER_MEMBER_IF(R::Auxiliary::enabled, Auxiliary, HasModule, "`template <class E> struct Module`");
   RAMER_MEMBER_IF(R::Auxiliary::enabled, Auxiliary, HasAuxiliary,
-                  "`label_rows`, or a Module made of (hidden, personality, config) and called with (ctx, h, personality, tokens, plan, which)");
+                  "`label_rows`, or a Module made of (hidden, personality, config) and called with (ctx, h, personality, "
+                  "tokens, plan, which)");
   RAMER_MEMBER_IF(R::Adversary::enabled, Adversary, HasTerms,
                   "`template <class E> static AdversarialTerms<E> terms(ctx, config, discriminator, phase, c, s, rows)`");
   RAMER_MEMBER_IF(R::Orthogonality::enabled, Orthogonality, HasCommonSpecific,
@@ -259,9 +277,11 @@ struct CheckPolicies {
   RAMER_MEMBER_IF(R::CommonSemantic::enabled, CommonSemantic, HasLabelTerm,
                   "`template <class E> static Var<E, 0> term(ctx, head, c, y, cell)`");
   RAMER_MEMBER(Reconstruction::Codec, HasModule, "`template <class E> struct Module`");
-  RAMER_MEMBER(Reconstruction::Codec, HasCoding, "`width`, or a Module made of (hidden, config) with `encode(ctx, x)` and `decode(ctx, z)`");
+  RAMER_MEMBER(Reconstruction::Codec, HasCoding,
+               "`width`, or a Module made of (hidden, config) with `encode(ctx, x)` and `decode(ctx, z)`");
   RAMER_MEMBER(ReconstructionLoss, HasDistanceTerm, "`template <class E> static Var<E, 0> term(ctx, x, target, present)`");
-  RAMER_MEMBER(ShuffleInput, HasFill, "`template <class E> static void fill(ctx, c, s, top, f)`, or a `Module<E>` with `fill`");
+  RAMER_MEMBER(ShuffleInput, HasFill,
+               "`template <class E> static void fill(ctx, c, s, top, f)`, or a `Module<E>` with `fill`");
 #undef RAMER_MEMBER
 #undef RAMER_MEMBER_IF
   static constexpr bool value = true;

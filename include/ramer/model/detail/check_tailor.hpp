@@ -12,8 +12,8 @@ concept HasOrder = requires(const typename P::Config& c) {
   { c.order_of(Index{3}) } -> std::same_as<std::vector<Index>>;
 };
 template <class P, class E>
-concept HasFusion = requires(const typename P::template Module<E>& module, nn::Context<E>& ctx, std::span<const nn::Var<E, 2>> p,
-                             nn::Var<E, 2> c, const encoder::FusionPlan& plan) {
+concept HasFusion = requires(const typename P::template Module<E>& module, nn::Context<E>& ctx,
+                             std::span<const nn::Var<E, 2>> p, nn::Var<E, 2> c, const encoder::FusionPlan& plan) {
   { module(ctx, p, c, plan) } -> std::same_as<nn::Var<E, 2>>;
 };
 template <class P, class E>
@@ -58,8 +58,9 @@ struct CheckTailorPolicies {
 #define RAMER_MEMBER(slot, concept, member) RAMER_MEMBER_IF(true, slot, concept, member)
   RAMER_MEMBER(Encoder, HasModule, "`template <class E> struct Module`");
   RAMER_MEMBER_IF(R::Alignment::enabled, Alignment, HasModule, "`template <class E> struct Module`");
-  RAMER_MEMBER_IF(R::Alignment::enabled, Encoder, HasSteps,
-                  "`normalize(ctx, x, which)` and `encode(ctx, x, tokens, which)` of its Module: rows are aligned between the two");
+  RAMER_MEMBER_IF(
+      R::Alignment::enabled, Encoder, HasSteps,
+      "`normalize(ctx, x, which)` and `encode(ctx, x, tokens, which)` of its Module: rows are aligned between the two");
   RAMER_MEMBER(Fusion, HasFusion, "`template <class E> struct Module` called with (ctx, p, c, plan)");
   RAMER_MEMBER_IF(R::Adversary::enabled, Adversary, HasTerms,
                   "`template <class E> static AdversarialTerms<E> terms(ctx, config, discriminator, phase, c, s, rows)`");

@@ -10,7 +10,8 @@ namespace ramer::wiring {
 template <class Recipe, class E>
 class Ramer::Module<Recipe, E>::Pass {
  public:
-  Pass(const Module& module, nn::Context<E>& context, const Batch& input, const Plan& the_plan, const State& the_state, int the_phase)
+  Pass(const Module& module, nn::Context<E>& context, const Batch& input, const Plan& the_plan, const State& the_state,
+       int the_phase)
       : self(module), ctx(context), batch(input), plan(the_plan), state(the_state), phase(the_phase) {}
 
   Outputs<E> run() {
@@ -86,18 +87,18 @@ class Ramer::Module<Recipe, E>::Pass {
     for (Index m = 0; m < m_count; ++m) {
       const auto at = static_cast<std::size_t>(m);
       const encoder::TokenPlan& tokens = plan.tokens[at];
-      Var2 h = hidden_states(m);                                                                                   // (R, H)
+      Var2 h = hidden_states(m);  // (R, H)
       const encoder::LabelRows* rows = &tokens;
       if constexpr (Recipe::Auxiliary::enabled) {
         if (self.auxiliary_) {
-          h = self.auxiliary_modules_[at](ctx, h, personality, tokens, plan.auxiliary, m);                         // (R_t, H)
+          h = self.auxiliary_modules_[at](ctx, h, personality, tokens, plan.auxiliary, m);  // (R_t, H)
           rows = &Recipe::Auxiliary::label_rows(tokens, plan.auxiliary, m);
         }
       }
       if (!self.auxiliary_ && tokens.target.view().size != tokens.rows) {
         h = autodiff::gather_rows(ctx.tape, h, ctx.device(tokens.target));
       }
-      const Var3 x = self.label_attention_[at](ctx, h, *rows, m);                                                  // (B, C, H)
+      const Var3 x = self.label_attention_[at](ctx, h, *rows, m);  // (B, C, H)
       alpha[at] = x.reshape(Shape{batch.size * labels, hidden});
     }
     tap("X_alpha", alpha);
@@ -108,7 +109,7 @@ class Ramer::Module<Recipe, E>::Pass {
     const Var2 raw = detail::input(ctx, plan.modality[at]->features, plan.modality[at]->width);
     if constexpr (Recipe::Alignment::enabled) {
       if (m != self.reference_) {
-        const Var2 x = self.alignment_[at](ctx, encoder.normalize(ctx, raw, m), plan.alignment[at], m).rows;       // (B L, D)
+        const Var2 x = self.alignment_[at](ctx, encoder.normalize(ctx, raw, m), plan.alignment[at], m).rows;  // (B L, D)
         return encoder.encode(ctx, x, plan.tokens[at], m);
       }
     }
@@ -130,8 +131,8 @@ class Ramer::Module<Recipe, E>::Pass {
     for (Index m = 0; m < m_count; ++m) {
       const auto at = static_cast<std::size_t>(m);
       const auto& codec = self.branches_[at].codec;
-      code_alpha[at] = codec.encode(ctx, alpha[at]);                                                               // (B C, D)
-      tilde[at] = codec.decode(ctx, code_alpha[at]);                                                               // (B C, H)
+      code_alpha[at] = codec.encode(ctx, alpha[at]);  // (B C, D)
+      tilde[at] = codec.decode(ctx, code_alpha[at]);  // (B C, H)
       if constexpr (has_beta || has_gamma || Recipe::Contrast::enabled || Recipe::Prototypes::enabled) {
         unit_alpha[at] = autodiff::normalize_rows(ctx.tape, code_alpha[at]);
       }
@@ -140,8 +141,9 @@ class Ramer::Module<Recipe, E>::Pass {
         const Index half = mu.extent(1) * mu.extent(2);
         const bool hard = !ctx.training && self.config_.prototypes.evaluation == contrast::PrototypeChoice::Hard;
         const Real* choice = nullptr;
-        const Var2 delta = contrast::prototype_mixture(ctx.tape, unit_alpha[at], mu.data(), mu.data() + half, labels, hard, &choice);
-        mixed[at] = codec.decode(ctx, delta);                                                                      // D~ (B C, H)
+        const Var2 delta =
+            contrast::prototype_mixture(ctx.tape, unit_alpha[at], mu.data(), mu.data() + half, labels, hard, &choice);
+        mixed[at] = codec.decode(ctx, delta);  // D~ (B C, H)
         ctx.tap("proto_softmax", m, Var2(choice, Shape{batch.size * labels, Index{2}}));
         ctx.tap("delta", m, delta);
       }
@@ -196,15 +198,15 @@ class Ramer::Module<Recipe, E>::Pass {
       }
       tap(names[l], logits);
       const std::uint8_t* present = l == 0 && plan.any_missing ? ctx.device(plan.present) : nullptr;
-      level_score[l] = autodiff::max_over(ctx.tape, std::span<const Var2>(logits), present);                       // (B, C)
+      level_score[l] = autodiff::max_over(ctx.tape, std::span<const Var2>(logits), present);  // (B, C)
       ctx.tap(max_names[l], -1, level_score[l]);
       top_score = level_score[l];
     }
     self.shuffle_input_.fill(ctx, c, s, top(), f);
-    const Var2 stacked = autodiff::concat_rows(ctx.tape, std::span<const Var2>(f));                                // (K B C, H)
+    const Var2 stacked = autodiff::concat_rows(ctx.tape, std::span<const Var2>(f));  // (K B C, H)
     ctx.tap("F", -1, stacked);
     stacked_ = stacked;
-    aggregated = self.aggregation_(ctx, stacked.reshape(Shape{self.slots_ * batch.size, labels * hidden}));        // (K B, C)
+    aggregated = self.aggregation_(ctx, stacked.reshape(Shape{self.slots_ * batch.size, labels * hidden}));  // (K B, C)
     ctx.tap("agg_out", -1, aggregated);
     auto [value, data] = ctx.tape.output_if(false, Shape{batch.size, labels});
     ctx.backend().map(batch.size * labels,
@@ -219,31 +221,37 @@ class Ramer::Module<Recipe, E>::Pass {
     const std::uint8_t* y = ctx.device(plan.y);
     const double* cell = ctx.device(plan.cell);
     if (ctx.training) shuffled_term();
-    out.terms.add("unshuffled",
-                  autodiff::bce_with_logits(ctx.tape, aggregated, ctx.device(plan.unshuffled_y), ctx.device(plan.unshuffled_cell)),
-                  w.unshuffled);
-    out.terms.add("cls_alpha", autodiff::bce_with_logits(ctx.tape, level_score[0], y, ctx.device(plan.alpha_cell)), w.cls_alpha);
-    if constexpr (has_beta) out.terms.add("cls_beta", autodiff::bce_with_logits(ctx.tape, level_score[1], y, cell), w.cls_beta);
-    if constexpr (has_gamma) out.terms.add("cls_gamma", autodiff::bce_with_logits(ctx.tape, level_score[2], y, cell), w.cls_gamma);
+    out.terms.add(
+        "unshuffled",
+        autodiff::bce_with_logits(ctx.tape, aggregated, ctx.device(plan.unshuffled_y), ctx.device(plan.unshuffled_cell)),
+        w.unshuffled);
+    out.terms.add("cls_alpha", autodiff::bce_with_logits(ctx.tape, level_score[0], y, ctx.device(plan.alpha_cell)),
+                  w.cls_alpha);
+    if constexpr (has_beta)
+      out.terms.add("cls_beta", autodiff::bce_with_logits(ctx.tape, level_score[1], y, cell), w.cls_beta);
+    if constexpr (has_gamma)
+      out.terms.add("cls_gamma", autodiff::bce_with_logits(ctx.tape, level_score[2], y, cell), w.cls_gamma);
     reconstruction_terms();
     if (ctx.training) contrast_term();
     if constexpr (has_adversary) adversarial_terms();
     orthogonality_terms();
     if constexpr (has_common_semantic) {
       out.terms.add("common_semantic",
-                    Recipe::CommonSemantic::template term<E>(ctx, self.common_semantic_[0], by_sample(c), y, cell), w.common_semantic);
+                    Recipe::CommonSemantic::template term<E>(ctx, self.common_semantic_[0], by_sample(c), y, cell),
+                    w.common_semantic);
     }
   }
 
   /// Eq 12: BCE(c_zeta(V), Y^m) over the shuffled slots.
   void shuffled_term() {
-    const Var2 v = autodiff::gather_rows(ctx.tape, stacked_, ctx.device(plan.shuffle.rows));        // (B K C, H)
+    const Var2 v = autodiff::gather_rows(ctx.tape, stacked_, ctx.device(plan.shuffle.rows));  // (B K C, H)
     ctx.tap("shuffle_V", -1, v);
-    const Var2 logits = self.aggregation_(ctx, v.reshape(Shape{batch.size * self.slots_, labels * hidden}));       // (B K, C)
+    const Var2 logits = self.aggregation_(ctx, v.reshape(Shape{batch.size * self.slots_, labels * hidden}));  // (B K, C)
     ctx.tap("shuffle_out", -1, logits);
-    out.terms.add("shuffled",
-                  autodiff::bce_with_logits(ctx.tape, logits, ctx.device(plan.shuffle.labels), ctx.device(plan.shuffle.weight)),
-                  self.config_.weights.shuffled);
+    out.terms.add(
+        "shuffled",
+        autodiff::bce_with_logits(ctx.tape, logits, ctx.device(plan.shuffle.labels), ctx.device(plan.shuffle.weight)),
+        self.config_.weights.shuffled);
   }
 
   /// Eq 7.
@@ -255,8 +263,10 @@ class Ramer::Module<Recipe, E>::Pass {
     if constexpr (!Reconstruction::Codec::identity) {
       out.terms.add("rec_tilde", Rec::template term<E>(ctx, by_sample(tilde), target, present), w.rec_tilde);
     }
-    if constexpr (has_beta) out.terms.add("rec_beta", Rec::template term<E>(ctx, by_sample(beta), target, present), w.rec_beta);
-    if constexpr (has_gamma) out.terms.add("rec_gamma", Rec::template term<E>(ctx, by_sample(gamma), target, present), w.rec_gamma);
+    if constexpr (has_beta)
+      out.terms.add("rec_beta", Rec::template term<E>(ctx, by_sample(beta), target, present), w.rec_beta);
+    if constexpr (has_gamma)
+      out.terms.add("rec_gamma", Rec::template term<E>(ctx, by_sample(gamma), target, present), w.rec_gamma);
   }
 
   /// Eq 11 over the unit codes of all levels, in the order (sample, level, modality, label).
@@ -275,7 +285,7 @@ class Ramer::Module<Recipe, E>::Pass {
       if constexpr (has_beta) encode_level("Z_beta", beta);
       if constexpr (has_gamma) encode_level("Z_gamma", gamma);
       const Var2 stacked = autodiff::concat_rows(ctx.tape, std::span<const Var2>(unit));
-      const Var2 z = autodiff::gather_rows(ctx.tape, stacked, ctx.device(plan.contrast.rows));      // (N, D)
+      const Var2 z = autodiff::gather_rows(ctx.tape, stacked, ctx.device(plan.contrast.rows));  // (N, D)
       ctx.tap("scl_features", -1, z);
       autodiff::ContrastSet<Real> set;
       set.ids = ctx.device(plan.contrast.ids);
@@ -287,9 +297,10 @@ class Ramer::Module<Recipe, E>::Pass {
         set.queue_anchors = Recipe::Contrast::queue_anchors;
       }
       const Real* per_anchor = nullptr;
-      out.terms.add("contrast",
-                    autodiff::contrastive(ctx.tape, z, set, static_cast<Real>(self.config_.contrast.temperature), &per_anchor),
-                    self.config_.weights.contrast);
+      out.terms.add(
+          "contrast",
+          autodiff::contrastive(ctx.tape, z, set, static_cast<Real>(self.config_.contrast.temperature), &per_anchor),
+          self.config_.weights.contrast);
       const Index anchors = z.extent(0) + (Recipe::Contrast::queue_anchors ? set.queue_rows : Index{0});
       if (ctx.taps) ctx.tap("scl_loss_per_anchor", -1, Var2(per_anchor, Shape{anchors, Index{1}}));
       out.contrast_rows = z;
@@ -300,7 +311,8 @@ class Ramer::Module<Recipe, E>::Pass {
   /// Eq 1, 2.
   void adversarial_terms() {
     const projection::AdversaryRows rows{ctx.device(plan.all_slots), weights(plan.present_slots), labels};
-    const auto t = Recipe::Adversary::template terms<E>(ctx, self.config_.adversary, self.discriminator_[0], phase, c, s, rows);
+    const auto t =
+        Recipe::Adversary::template terms<E>(ctx, self.config_.adversary, self.discriminator_[0], phase, c, s, rows);
     const double w = self.config_.weights.adversarial;
     out.terms.add("adv_commonality", t.commonality, w, w * t.commonality_sign);
     out.terms.add("adv_specificity", t.specificity, w);
@@ -313,7 +325,8 @@ class Ramer::Module<Recipe, E>::Pass {
     const double w = self.config_.weights.orthogonality;
     const loss::OrthogonalityRows rows{weights(plan.present_sample), weights(plan.present_pair)};
     if constexpr (has_c && has_s && Orthogonality::enabled) {
-      out.terms.add("orth_common_specific", Orthogonality::template common_specific<E>(ctx, by_sample(c), by_sample(s), rows), w);
+      out.terms.add("orth_common_specific",
+                    Orthogonality::template common_specific<E>(ctx, by_sample(c), by_sample(s), rows), w);
     }
     if constexpr (has_s && Orthogonality::pairs) {
       out.terms.add("orth_specific_specific", Orthogonality::template specific_specific<E>(ctx, by_sample(s), rows), w);

@@ -47,8 +47,7 @@ class Tailor::Module<Recipe, E>::Pass {
       c[at] = self.commonality_(ctx, h, m);
       ctx.tap("S", m, s[at]);
       ctx.tap("C", m, c[at]);
-      const Var2 here =
-          plan.same_rows[at] ? c[at] : autodiff::gather_rows(ctx.tape, c[at], ctx.device(plan.common[at]));
+      const Var2 here = plan.same_rows[at] ? c[at] : autodiff::gather_rows(ctx.tape, c[at], ctx.device(plan.common[at]));
       common = autodiff::add_to(ctx.tape, common, here);
     }
     ctx.tap("C_sum", -1, common);
@@ -63,7 +62,7 @@ class Tailor::Module<Recipe, E>::Pass {
       if (m != self.reference_) {
         const auto aligned = self.alignment_[at](ctx, encoder.normalize(ctx, raw, m), plan.alignment[at], m);
         position_logits[at] = aligned.logits;
-        const Var2 h = encoder.encode(ctx, aligned.rows, plan.tokens[at], m);                                  // (B L, H)
+        const Var2 h = encoder.encode(ctx, aligned.rows, plan.tokens[at], m);  // (B L, H)
         if (plan.rows[at].rows() == plan.tokens[at].rows) return h;
         return autodiff::gather_rows(ctx.tape, h, ctx.device(plan.taking_part[at]));
       }
@@ -74,7 +73,7 @@ class Tailor::Module<Recipe, E>::Pass {
   /// What labels find in the fused sequence: one logit each, (B C, 1).
   void score() {
     const Var2 memory = self.fusion_(ctx, std::span<const Var2>(s), common, plan.fusion);
-    const Var2 decoded = self.decoder_(ctx, memory, plan.labels, plan.fusion.memory());                        // (B C, H)
+    const Var2 decoded = self.decoder_(ctx, memory, plan.labels, plan.fusion.memory());  // (B C, H)
     const Var2 logit = self.head_(ctx, decoded);
     logits = autodiff::dropout(ctx.tape, logit, ctx.dropout(self.head_dropout_, ctx.device(plan.labels.row_key)))
                  .reshape(Shape{plan.batch, labels});
@@ -91,8 +90,8 @@ class Tailor::Module<Recipe, E>::Pass {
     adversarial_terms();
     orthogonality_terms();
     if constexpr (aligns) ctc_term();
-    const Var2 first = autodiff::gather_rows(ctx.tape, common, ctx.device(plan.first));         // (B, H)
-    const Var2 semantic = self.common_semantic_(ctx, first);                                                   // (B, C)
+    const Var2 first = autodiff::gather_rows(ctx.tape, common, ctx.device(plan.first));  // (B, H)
+    const Var2 semantic = self.common_semantic_(ctx, first);                             // (B, C)
     ctx.tap("cml_logit", -1, semantic);
     out.terms.add("common_semantic", autodiff::bce_with_logits(ctx.tape, semantic, y, cell), w.common_semantic);
   }
@@ -101,7 +100,8 @@ class Tailor::Module<Recipe, E>::Pass {
   void adversarial_terms() {
     if constexpr (has_adversary) {
       const projection::AdversaryRows rows{nullptr, weights(plan.token), 1};
-      const auto t = Recipe::Adversary::template terms<E>(ctx, self.config_.adversary, self.discriminator_[0], phase, c, s, rows);
+      const auto t =
+          Recipe::Adversary::template terms<E>(ctx, self.config_.adversary, self.discriminator_[0], phase, c, s, rows);
       const double w = self.config_.weights.adversarial;
       out.terms.add("adv_commonality", t.commonality, w, w * t.commonality_sign);
       out.terms.add("adv_specificity", t.specificity, w);
@@ -116,10 +116,12 @@ class Tailor::Module<Recipe, E>::Pass {
       auto offsets = ctx.tape.template list<std::span<const std::int32_t>>(m_count);
       for (std::size_t m = 0; m < offsets.size(); ++m) offsets[m] = plan.rows[m].offsets;
       const loss::TokenRowsOf rows{offsets, weights(plan.present_sample), weights(plan.present_pair)};
-      out.terms.add("orth_common_specific",
-                    Orthogonality::template common_specific<E>(ctx, std::span<const Var2>(c), std::span<const Var2>(s), rows), w);
+      out.terms.add(
+          "orth_common_specific",
+          Orthogonality::template common_specific<E>(ctx, std::span<const Var2>(c), std::span<const Var2>(s), rows), w);
       if constexpr (Orthogonality::pairs) {
-        out.terms.add("orth_specific_specific", Orthogonality::template specific_specific<E>(ctx, std::span<const Var2>(s), rows), w);
+        out.terms.add("orth_specific_specific",
+                      Orthogonality::template specific_specific<E>(ctx, std::span<const Var2>(s), rows), w);
       }
     }
   }

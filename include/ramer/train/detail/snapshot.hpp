@@ -168,7 +168,8 @@ std::vector<Real> read_reals(const io::SafetensorsFile& file, const std::string&
   std::vector<Real> values = file.read<Real>(name);
   for (std::size_t k = 0; k < values.size(); ++k)
     if (!std::isfinite(values[k])) [[unlikely]]
-      fail<IoError>(file.path().string(), ": tensor '", name, "': element ", k, " = ", values[k], "; expected a finite number");
+      fail<IoError>(file.path().string(), ": tensor '", name, "': element ", k, " = ", values[k],
+                    "; expected a finite number");
   return values;
 }
 
@@ -181,7 +182,8 @@ inline std::vector<std::int64_t> read_integers(const io::SafetensorsFile& file, 
   std::vector<std::int64_t> values = file.read<std::int64_t>(name);
   for (std::size_t k = 0; k < values.size(); ++k)
     if (values[k] < lower || values[k] >= upper) [[unlikely]]
-      fail<IoError>(file.path().string(), ": tensor '", name, "': element ", k, " = ", values[k], "; expected ", lower, " to ", upper - 1);
+      fail<IoError>(file.path().string(), ": tensor '", name, "': element ", k, " = ", values[k], "; expected ", lower,
+                    " to ", upper - 1);
   return values;
 }
 
