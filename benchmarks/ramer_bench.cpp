@@ -124,7 +124,8 @@ int run(int argc, char** argv) {
         ->capture_default_str();
     sub->add_option("--heads", o.sizes.heads, "attention heads")->check(positive)->capture_default_str();
     sub->add_option("--labels", o.sizes.labels)->check(positive)->capture_default_str();
-    sub->add_flag("--recompute", o.sizes.recompute, "encoder.recompute: less is kept for the reverse");
+    sub->add_option("--recompute", o.sizes.recompute,
+                    "encoder.recompute: so many arrays of a layer are not kept for the reverse");
     sub->add_option("--queue", o.sizes.queue, "rows of the contrastive queue")->check(positive)->capture_default_str();
     if (ragged)
       sub->add_option("--filled", o.sizes.filled, "real tokens per padded one")

@@ -5,6 +5,8 @@
 
 Configurations of a peer: `stock`, the published code as installed; `tuned`, the same with tcmalloc, AVX-512 and passive waiting;
 `fused`, tuned, with PyTorch's own layer norm, GELU and attention; `rewritten`, fused, with a contrastive loss that never stores N x N.
+Of ours, a training step is also run with `encoder.recompute = 2`, and each round has a turn of our SGEMM at 3840 x 256 x 256: what the
+operations that cannot be avoided would take at its rate is the floor that the report compares with.
 Before anything is timed, peers/check.py must find the same losses and gradients on both sides. F is written after every turn; turns that
 it already holds of the same programs and settings are not run again, those of other programs are dropped.
 """
@@ -26,7 +28,7 @@ PEERS = os.path.join(HERE, "peers")
 sys.path.insert(0, PEERS)
 import report  # noqa: E402
 
-OURS = report.OURS
+OURS, LESS_KEPT, SGEMM = report.OURS, report.LESS_KEPT, report.SGEMM
 # what -> arguments that both sides know, steps, warm-up. Three warm-up steps fill the queue.
 LAYERS = ["--layers", "6,4,4"]
 WHATS = {
@@ -114,7 +116,7 @@ class Programs:
         self.o = o
         sources = sorted(glob.glob(os.path.join(PEERS, "*.py")))
         timed = [p for p in sources if os.path.basename(p) not in ("report.py", "check.py")]
-        self.digest = {OURS: digest([o.bench])}
+        self.digest = dict.fromkeys((OURS, LESS_KEPT, SGEMM), digest([o.bench]))
         self.peers = {}
         tuned = tuned_environment() if set(o.configurations) - {"stock"} else {}
         for name, python in o.pythons:
@@ -128,13 +130,19 @@ class Programs:
         """The command as the file tells it: names instead of places."""
         return " ".join(os.path.basename(part) if part.startswith("/") else part for part in self.command(who, what)[0])
 
+    def of_round(self, what):
+        ours = [OURS, LESS_KEPT] if what.endswith("-step") else [OURS]
+        return ours + ([SGEMM] if what in report.GFLOP and not self.o.arguments else []) + list(self.peers)
+
     def command(self, who, what):
         """(command without --json, environment besides)"""
+        if who == SGEMM:
+            return [self.o.bench, *"gemm --m 3840 --n 256 --k 256 --steps 300 --warmup 30 --threads".split(), str(self.o.threads)], {}
         given, steps, warmup = WHATS[what]
         common = ["--threads", str(self.o.threads), "--steps", str(self.o.steps or steps)]
         common += ["--warmup", str(warmup if self.o.warmup is None else self.o.warmup)] + given + shlex.split(self.o.arguments)
-        if who == OURS:
-            return [self.o.bench, "contrast" if what == "contrast" else "step"] + common, {}
+        if who in (OURS, LESS_KEPT):
+            return [self.o.bench, "contrast" if what == "contrast" else "step"] + common + ["--recompute", "2"] * (who == LESS_KEPT), {}
         python, settings, environment = self.peers[who]
         return [python, os.path.join(PEERS, "step.py"), "--what", "contrast" if what == "contrast" else "step"] + settings + common, environment
 
@@ -219,7 +227,7 @@ def main():
     run["turns"], failed = kept, 0
     for what in o.whats:
         for k in range(o.rounds):
-            for who in [OURS, *programs.peers]:
+            for who in programs.of_round(what):
                 place = [t for t in run["turns"] if (t["what"], t["who"], t["round"]) == (what, who, k)]
                 if place and place[0]["command"] == programs.told(who, what):
                     continue

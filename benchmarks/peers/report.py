@@ -9,7 +9,12 @@ import json
 import statistics
 import sys
 
-OURS, REWRITTEN = "ours", "rewritten"
+OURS, LESS_KEPT, SGEMM, REWRITTEN = "ours", "ours, recompute 2", "sgemm", "rewritten"
+# What cannot be avoided, in 1e9 operations: products and attention of the encoders and of what follows them, and each pair of anchors
+# of the contrastive set once (docs/performance.md). At the sizes of side_by_side.py.
+GFLOP = {
+    "carat-step": 165.0, "carat-eval": 48.0, "carat-latency": 0.77, "ramer-step": 165.0, "ramer-eval": 48.0, "ramer-latency": 0.77,
+}  # fmt: skip
 TITLES = {
     "carat-step": "CARAT, training step", "carat-eval": "CARAT, evaluation of a batch", "carat-latency": "CARAT, one sample",
     "contrast": "Contrastive loss alone, forward and backward", "ramer-step": "RAMer as released, training step",
@@ -51,7 +56,7 @@ def row(run, what, who):
 
 
 def table(run, what):
-    names = list(dict.fromkeys(t["who"] for t in run["turns"] if t["what"] == what))
+    names = list(dict.fromkeys(t["who"] for t in run["turns"] if t["what"] == what and t["who"] != SGEMM))
     rows = [r for r in (row(run, what, who) for who in names) if r]
     lines = [
         f"### {TITLES.get(what, what)}", "",
@@ -61,12 +66,27 @@ def table(run, what):
         ratio, spread = ("1", "") if r["ratio"] is None else (f"{r['ratio']:.2f}", f"{r['ratio_low']:.2f} to {r['ratio_high']:.2f}")
         lines.append(f"| {r['who']} | {seconds(r['median'])} | {seconds(r['low'])} to {seconds(r['high'])} | {ratio} | {spread} | {mebibytes(r['memory'])} |")
     trains = what == "contrast" or what.endswith("-step")  # only there the loss without N x N is another algorithm
-    peers = [r for r in rows if r["ratio"] is not None and not (trains and r["who"].endswith(REWRITTEN))]
+    peers = [r for r in rows if r["ratio"] is not None and r["who"] != LESS_KEPT and not (trains and r["who"].endswith(REWRITTEN))]
     if peers:
         best = min(peers, key=lambda r: r["median"])
         of = "Best PyTorch of the published algorithm" if trains else "Best PyTorch"
         lines += ["", f"{of}: {best['who']}, {best['ratio']:.2f} times our time ({best['ratio_low']:.2f} to {best['ratio_high']:.2f})."]
-    return "\n".join(lines)
+    return "\n".join(lines + floor(run, what))
+
+
+def floor(run, what):
+    """Our time as a multiple of what the operations would take at the rate of our SGEMM, measured in the same rounds."""
+    rates = {k: r["gflops"] for k, r in rounds(run, what, SGEMM).items()}
+    own = rounds(run, what, OURS)
+    multiples = [own[k]["median_s"] / (GFLOP[what] / rates[k]) for k in rates if k in own]
+    if not multiples:
+        return []
+    rate = statistics.median(rates.values())
+    return [
+        "",
+        f"Floor: {GFLOP[what]:g} GFLOP at the {rate:.0f} GFLOP/s of our SGEMM in the same rounds take {seconds(GFLOP[what] / rate)}; ours takes "
+        f"{statistics.median(multiples):.2f} times that ({min(multiples):.2f} to {max(multiples):.2f}).",
+    ]
 
 
 def head(run):

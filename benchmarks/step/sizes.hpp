@@ -17,7 +17,7 @@ struct Sizes {
   std::vector<Index> layers{6, 4, 4};      ///< encoder layers, one per modality
   double filled = 1;                       ///< real tokens per padded one
   bool dropout = true;                     ///< at the recipe's rates
-  bool recompute = false;                  ///< encoder.recompute
+  Index recompute = 0;                     ///< encoder.recompute
 };
 
 inline std::string modality_name(std::size_t m) {

@@ -102,51 +102,6 @@ TEST_CASE_TEMPLATE("attention", B, RAMER_TEST_BACKENDS) {
   }
 }
 
-TEST_CASE_TEMPLATE("projected_attention is linear(attention), and keeps nothing in between", B, RAMER_TEST_BACKENDS) {
-  std::uint64_t seed = 40;
-  for (const auto& lengths : kLengths) {
-    for (const bool masks : {false, true}) {
-      for (const double rate : {0.0, 0.3}) {
-        CAPTURE(lengths.size());
-        CAPTURE(masks);
-        CAPTURE(rate);
-        Draw draw(++seed);
-        const Layout l(lengths, draw);
-        const Index heads = 2, width = 2, outputs = 3;
-        const backend::DropoutPlan dropout{RandomStream(1, seed), rate, nullptr};
-        const AttentionGroups groups{l.groups, l.longest, l.offsets.data(), masks ? l.key.data() : nullptr,
-                                     masks ? l.uniform.data() : nullptr};
-        const Shape<2> shape{{l.rows, heads * width}}, weight{{outputs, heads * width}};
-        const std::vector<Values> in{draw.normal(shape.size()), draw.normal(shape.size()), draw.normal(shape.size()),
-                                     draw.normal(weight.size()), draw.normal(outputs)};
-        const auto fused = [&](auto& tape, const Vars& v) {
-          return projected_attention(tape, v[0].reshape(shape), v[1].reshape(shape), v[2].reshape(shape), groups, heads, 0.7,
-                                     dropout, v[3].reshape(weight), v[4]);
-        };
-        const auto apart = [&](auto& tape, const Vars& v) {
-          return linear(
-              tape,
-              attention(tape, v[0].reshape(shape), v[1].reshape(shape), v[2].reshape(shape), groups, heads, 0.7, dropout),
-              v[3].reshape(weight), v[4]);
-        };
-        CHECK(gradcheck_subsets<B>(in, fused) == "");
-        CHECK(value_of<B>(in, fused) == value_of<B>(in, apart));
-      }
-    }
-  }
-}
-
-TEST_CASE("projected_attention names what does not fit") {
-  Recorder<backend::Reference> r({1, 2, 3, 4, 5, 6});
-  const auto x = r.leaf(Shape{Index{3}, Index{2}});
-  const Values numbers(6, 1.0);
-  const auto wide = constant(numbers, Shape{Index{2}, Index{3}}), square = constant(numbers, Shape{Index{2}, Index{2}});
-  const auto two = constant(numbers, Shape{Index{2}}), three = constant(numbers, Shape{Index{3}});
-  CHECK_THROWS_AS(projected_attention(r.tape, x, x, x, {}, 1, 1.0, {}, wide, two), ShapeError);
-  CHECK_THROWS_AS(projected_attention(r.tape, x, x, x, {}, 1, 1.0, {}, square, three), ShapeError);
-  CHECK_THROWS_AS(projected_attention(r.tape, x, x, x, {}, 3, 1.0, {}, square, two), ShapeError);
-}
-
 /// softmax(scale q k^T) v for queries in groups of their own.
 Values plain_cross_attention(const Layout& l, const std::vector<std::int32_t>& queries, bool masks, Index heads, Index width,
                              double scale, const backend::DropoutPlan& dropout,

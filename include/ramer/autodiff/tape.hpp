@@ -196,16 +196,6 @@ class Tape {
     return {slot->adjoint, accumulate};
   }
 
-  /// For a reverse whose kernel allows it: the adjoint of `x` takes the place of its value, which nobody reads from then on. Only where nothing
-  /// has arrived for `x` yet.
-  template <int Rank>
-  void replace_by_adjoint(const Var<T, Rank>& x) {
-    Slot<T>* slot = x.slot();
-    if (!slot || slot->adjoint) return;
-    slot->adjoint = const_cast<T*>(x.data());
-    slot->pinned = true;
-  }
-
   /// Gives `x` a home for its adjoint that outlives the sweep. For inspection: the adjoint is then found at the returned place,
   /// valid until the workspace is rewound; it is meaningful only where `x.slot()->written`.
   template <int Rank>

@@ -16,7 +16,7 @@ struct TransformerConfig {
   std::vector<Index> layers{3};
   Index personality_layers = 0;
   double dropout = 0.3;
-  bool recompute = false;
+  Index recompute = 0;
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
@@ -29,9 +29,9 @@ struct TransformerConfig {
           "layers of the personality encoder; 0: as many as the first modality has", between(0, 1000));
     field("dropout", self.dropout, "dropout rate inside the encoders", from_to_below(0, 1));
     field("recompute", self.recompute,
-          "training keeps one array of (tokens, inner) less for each layer of these encoders and computes it again: the "
-          "same numbers in less memory and "
-          "more time");
+          "of six arrays (tokens, hidden) that training keeps of each layer, this many are computed again instead, from the "
+          "first: feed-forward's inner array, queries, keys, values. The same numbers in less memory; each costs a product",
+          between(0, 4));
   }
   void check(const std::string& key) const {
     require<ConfigError>(hidden % heads == 0, key, ".heads: expected a divisor of hidden = ", hidden, ", found ", heads);
@@ -52,11 +52,11 @@ struct LayerStack {
   std::vector<nn::TransformerLayer<E>> layer;
 
   LayerStack() = default;
-  LayerStack(Index hidden, Index heads, Index inner, Index layers, double rate, bool recompute = false)
+  LayerStack(Index hidden, Index heads, Index inner, Index layers, double rate, Index recompute = 0)
       : norm(hidden), dropout{rate} {
     for (Index i = 0; i < layers; ++i) {
       layer.emplace_back(hidden, heads, inner, rate);
-      if (recompute) layer.back().feed_forward.kept = autodiff::Inner::Recomputed;
+      layer.back().recompute(recompute);
     }
   }
   /// (R, H) -> (R, H). e is consumed. Layer i is tapped as `tap` followed by i.

@@ -1,10 +1,11 @@
 // Post-norm transformer layers: of an encoder, and of a decoder that looks at a memory.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 
-#include "ramer/autodiff/ops/attention.hpp"
 #include "ramer/autodiff/ops/feed_forward.hpp"
+#include "ramer/autodiff/ops/multi_head_attention.hpp"
 #include "ramer/nn/linear.hpp"
 #include "ramer/nn/norm.hpp"
 
@@ -24,6 +25,7 @@ struct Attention {
   Linear<E> query, key, value, output;
   LayerNorm<E> norm;
   Dropout weight_dropout, output_dropout;
+  int recomputed = 0;  ///< of queries, keys and values: how many training computes again instead of keeping them
 
   Attention() = default;
   Attention(Index width, Index head_count, double dropout)
@@ -43,11 +45,13 @@ struct Attention {
   /// x (Q, H), memory (R, H); the groups of `rows` have queries of their own.
   Var<E, 2> operator()(Context<E>& ctx, Var<E, 2> x, Var<E, 2> memory, const TokenRows& rows) const {
     using Real = typename E::Real;
-    const Var<E, 2> q = query(ctx, x), k = key(ctx, memory), v = value(ctx, memory);
+    const auto map = [&](const Linear<E>& linear) {
+      return autodiff::Affine<Real>{ctx.template use<2>(linear.weight), ctx.template use<1>(linear.bias)};
+    };
     const Real scale = Real(1) / std::sqrt(static_cast<Real>(x.extent(1) / heads));
-    const Var<E, 2> o = autodiff::projected_attention(
-        ctx.tape, q, k, v, rows.groups, heads, scale, ctx.dropout(weight_dropout, rows.row_key),
-        ctx.template use<2>(output.weight), ctx.template use<1>(output.bias), autodiff::Input::Consumed);
+    const Var<E, 2> o = autodiff::multi_head_attention(
+        ctx.tape, x, memory, autodiff::AttentionMaps<Real>{map(query), map(key), map(value), map(output)}, rows.groups,
+        heads, scale, ctx.dropout(weight_dropout, rows.row_key), recomputed);
     return norm(ctx, o, x, ctx.dropout(output_dropout, rows.row_key), autodiff::Input::Consumed);
   }
   template <class Self, class Visitor>
@@ -100,6 +104,11 @@ struct TransformerLayer {
   TransformerLayer() = default;
   TransformerLayer(Index width, Index heads, Index inner, double dropout)
       : attention(width, heads, dropout), feed_forward(width, inner, dropout) {}
+  /// Training then computes `count` of the arrays again that it keeps for the reverse: the inner one, queries, keys, values.
+  void recompute(Index count) {
+    feed_forward.kept = count > 0 ? autodiff::Inner::Recomputed : autodiff::Inner::Kept;
+    attention.recomputed = static_cast<int>(std::max(count - 1, Index{0}));
+  }
 
   Var<E, 2> operator()(Context<E>& ctx, Var<E, 2> x, const TokenRows& rows) const {
     return feed_forward(ctx, attention(ctx, x, rows), rows);

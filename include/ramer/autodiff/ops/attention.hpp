@@ -59,39 +59,6 @@ Var<T, 2> attention(Tp& tape, Var<T, 2> q, Var<T, 2> k, Var<T, 2> v, const Atten
   return y;
 }
 
-/// y (Q, O) = a W^T + b, a = the attention above, W (O, H), b (O). a is not kept: the reverse, which computes the probabilities
-/// again, computes it with them. Consumed q, k, v give their places to their adjoints.
-template <class Tp, class T>
-Var<T, 2> projected_attention(Tp& tape, Var<T, 2> q, Var<T, 2> k, Var<T, 2> v, const AttentionGroups& groups, Index heads,
-                              T scale, const backend::DropoutPlan& dropout, Var<T, 2> w, Var<T, 1> b,
-                              Input input = Input::Kept) {
-  backend::Attention<T> p = detail::attention_problem(q, k, v, groups, heads, scale, dropout);
-  const Index rows = q.extent(0), width = q.extent(1), outputs = w.extent(0);
-  require<ShapeError>(w.extent(1) == width && b.extent(0) == outputs, "attention: q ", q.shape(), ", output weight ",
-                      w.shape(), ", bias ", b.shape());
-  auto [y, out] = tape.output(Shape{rows, outputs}, q, k, v, w, b);
-  p.out = tape.scratch(rows * width);  // (Q, H)
-  tape.backend().attention(p);
-  detail::affine(tape.backend(), rows, outputs, width, p.out, w.data(), width, {out, false}, {b.data()});
-  tape.release(p.out, rows * width);
-  p.out = nullptr;
-  tape.record(y, [=](Tp& t, const T* dy) {
-    T *const da = t.scratch(rows * width), *const a = t.scratch(rows * width);
-    if (auto db = t.target(b)) detail::affine_bias_gradient(t.backend(), rows, outputs, dy, db);
-    detail::affine_input_gradient(t.backend(), rows, outputs, width, dy, w.data(), width, {da, false});
-    if constexpr (Tp::Memory::host) {
-      const bool apart = q.data() != k.data() && k.data() != v.data() && v.data() != q.data();
-      if (input == Input::Consumed && apart) t.replace_by_adjoint(q), t.replace_by_adjoint(k), t.replace_by_adjoint(v);
-    }
-    const auto dq = t.target(q), dk = t.target(k), dv = t.target(v);
-    t.backend().attention_reverse(backend::AttentionReverse<T>{p, da, dq, dk, dv, a});
-    if (auto dw = t.target(w)) detail::affine_weight_gradient(t.backend(), rows, outputs, width, dy, a, dw, width);
-    t.release(a, rows * width);
-    t.release(da, rows * width);
-  });
-  return y;
-}
-
 /// Contiguous segments of rows, and the rows among them that count.
 struct Segments {
   Index segments = 0;
