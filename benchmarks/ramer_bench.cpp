@@ -34,9 +34,9 @@ std::unique_ptr<Bench> find_bench(const Options& o, int threads) {
 }
 
 Json described(const Sizes& s) {
-  return {{"batch", s.batch},   {"time", s.time},     {"widths", s.widths},      {"layers", s.layers},
-          {"hidden", s.hidden}, {"heads", s.heads},   {"labels", s.labels},      {"latent", s.latent},
-          {"queue", s.queue},   {"filled", s.filled}, {"recompute", s.recompute}};
+  return {{"batch", s.batch},   {"time", s.time},     {"widths", s.widths},       {"layers", s.layers},
+          {"hidden", s.hidden}, {"heads", s.heads},   {"labels", s.labels},       {"latent", s.latent},
+          {"queue", s.queue},   {"filled", s.filled}, {"recompute", s.recompute}, {"bf16", s.bf16}};
 }
 
 /// The kernels, the dearest first, in milliseconds a step.
@@ -89,7 +89,7 @@ void encoders(const Options& o) {
 
 void gemm(const Options& o) {
   const int threads = backend::Cpu(o.threads).threads();
-  GemmBench bench(o.m, o.n, o.k, o.trans_a, o.trans_b, threads);
+  GemmBench bench(o.m, o.n, o.k, o.trans_a, o.trans_b, threads, o.sizes.bf16);
   Json result = measured(seconds_of(o.warmup, o.steps, [&] { bench.run(); }), threads, o.warmup);
   result["what"] = "gemm", result["m"] = o.m, result["n"] = o.n, result["k"] = o.k;
   const double rate =
@@ -107,6 +107,9 @@ int run(int argc, char** argv) {
     sub->add_option("--steps", o.steps, "timed calls")->check(CLI::Range(1, 1000000))->capture_default_str();
     sub->add_option("--warmup", o.warmup, "calls before them")->check(CLI::Range(0, 1000000))->capture_default_str();
     sub->add_option("--json", o.json, "file for the result");
+  };
+  const auto bf16 = [&](CLI::App* sub) {
+    sub->add_flag("--bf16", o.sizes.bf16, "products with factors in bf16 (backend::CpuBf16)");
   };
   const auto positive = CLI::Range(Index{1}, Index{1} << 24);
   const auto sizes = [&](CLI::App* sub, bool ragged = true) {
@@ -141,6 +144,7 @@ int run(int argc, char** argv) {
 
   auto* step_command = app.add_subcommand("step", "a training step, or the evaluation of a batch");
   recipe(step_command), mode(step_command), sizes(step_command), shared(step_command);
+  bf16(step_command);
   step_command->add_flag("--profile", o.profile, "time every kernel, and print them by cost");
   auto* contrast_command = app.add_subcommand(
       "contrast", "the contrastive loss, forward and reverse; queue rows are anchors unless the recipe is ramer");
@@ -151,7 +155,7 @@ int run(int argc, char** argv) {
   auto* encoders_command = app.add_subcommand("encoders", "the uni-modal encoders alone; train: forward and reverse");
   mode(encoders_command), sizes(encoders_command), shared(encoders_command);
   auto* gemm_command = app.add_subcommand("gemm", "one product C (m, n) = op(A) op(B)");
-  shared(gemm_command);
+  shared(gemm_command), bf16(gemm_command);
   gemm_command->add_option("--m", o.m)->check(positive)->capture_default_str();
   gemm_command->add_option("--n", o.n)->check(positive)->capture_default_str();
   gemm_command->add_option("--k", o.k)->check(positive)->capture_default_str();
@@ -159,7 +163,7 @@ int run(int argc, char** argv) {
   gemm_command->add_flag("--trans-b", o.trans_b, "B is stored (n, k)");
   auto* dump_command =
       app.add_subcommand("dump", "inputs, parameters, losses and gradients of one training step without dropout");
-  recipe(dump_command), sizes(dump_command, false);
+  recipe(dump_command), sizes(dump_command, false), bf16(dump_command);
   dump_command->add_option("--out", o.out, "safetensors file")->required();
   CLI11_PARSE(app, argc, argv);
 

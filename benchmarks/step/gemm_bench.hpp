@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "ramer/backend/cpu.hpp"
+#include "ramer/backend/cpu_bf16.hpp"
 #include "ramer/core/random.hpp"
 
 namespace ramer::bench {
@@ -18,8 +18,8 @@ inline std::vector<float> numbers(Index n, std::uint64_t seed) {
 
 class GemmBench {
  public:
-  GemmBench(Index m, Index n, Index k, bool trans_a, bool trans_b, int threads)
-      : backend_(threads), a_(numbers(m * k, 1)), b_(numbers(k * n, 2)), c_(static_cast<std::size_t>(m * n)) {
+  GemmBench(Index m, Index n, Index k, bool trans_a, bool trans_b, int threads, bool bf16 = false)
+      : backend_(threads), bf16_(bf16), a_(numbers(m * k, 1)), b_(numbers(k * n, 2)), c_(static_cast<std::size_t>(m * n)) {
     using backend::Transpose;
     g_.trans_a = trans_a ? Transpose::Yes : Transpose::No, g_.trans_b = trans_b ? Transpose::Yes : Transpose::No;
     g_.m = m, g_.n = n, g_.k = k;
@@ -27,10 +27,11 @@ class GemmBench {
     g_.b = b_.data(), g_.ldb = trans_b ? k : n;
     g_.c = {c_.data(), false}, g_.ldc = n;
   }
-  void run() { backend_.gemm(g_); }
+  void run() { bf16_ ? backend::CpuBf16(backend_).gemm(g_) : backend_.gemm(g_); }
 
  private:
   backend::Cpu backend_;
+  bool bf16_;
   std::vector<float> a_, b_, c_;
   backend::Gemm<float> g_;
 };

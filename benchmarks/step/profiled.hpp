@@ -1,4 +1,4 @@
-// The CPU backend with a stopwatch that can be held around every kernel: seconds, calls, FLOP and bytes of each kind of kernel and
+// The CPU backend, or the one with products in bf16, with a stopwatch that can be held around every kernel: seconds, calls, FLOP and bytes of each kind of kernel and
 // shape. It is an ordinary backend, so that any model can run on it.
 #pragma once
 
@@ -11,7 +11,7 @@
 #include <string_view>
 #include <utility>
 
-#include "ramer/backend/cpu.hpp"
+#include "ramer/backend/cpu_bf16.hpp"
 
 namespace ramer::bench {
 
@@ -27,8 +27,9 @@ class ProfiledCpu {
   using Memory = HostMemory;
   static constexpr const char* name = "cpu";
 
-  /// Without `profiled` it is backend::Cpu and a branch.
-  ProfiledCpu(int threads, bool profiled) : cpu_(threads), profile_(profiled ? std::make_shared<Profile>() : nullptr) {}
+  /// Without `profiled` it is backend::Cpu, or CpuBf16, and a branch.
+  ProfiledCpu(int threads, bool profiled, bool bf16)
+      : cpu_(threads), bf16_(bf16), profile_(profiled ? std::make_shared<Profile>() : nullptr) {}
   /// What was measured since the last call.
   Profile take_profile() const { return profile_ ? std::exchange(*profile_, {}) : Profile{}; }
 
@@ -73,12 +74,14 @@ class ProfiledCpu {
 
   template <class T>
   void gemm(const backend::Gemm<T>& g) const {
-    time([&] { return shape("gemm", g); }, 2 * real(g.m) * real(g.n) * real(g.k), product_bytes(g), [&] { cpu_.gemm(g); });
+    time([&] { return shape("gemm", g); }, 2 * real(g.m) * real(g.n) * real(g.k), product_bytes(g),
+         [&] { with_products([&](const auto& cpu) { cpu.gemm(g); }); });
   }
   template <class T>
   void gemm_batched(const backend::Gemm<T>& g, Index batch, Index stride_a, Index stride_b, Index stride_c) const {
     time([&] { return shape("batched gemm", g); }, 2 * real(batch) * real(g.m) * real(g.n) * real(g.k),
-         real(batch) * product_bytes(g), [&] { cpu_.gemm_batched(g, batch, stride_a, stride_b, stride_c); });
+         real(batch) * product_bytes(g),
+         [&] { with_products([&](const auto& cpu) { cpu.gemm_batched(g, batch, stride_a, stride_b, stride_c); }); });
   }
   template <class T>
   void layer_norm(const backend::LayerNorm<T>& p) const {
@@ -131,6 +134,10 @@ class ProfiledCpu {
   }
 
  private:
+  template <class F>
+  void with_products(const F& f) const {
+    bf16_ ? f(backend::CpuBf16(cpu_)) : f(cpu_);
+  }
   static double real(Index n) { return static_cast<double>(n); }
   template <class T>
   static double size(Index n) {
@@ -182,6 +189,7 @@ class ProfiledCpu {
   }
 
   backend::Cpu cpu_;
+  bool bf16_;
   std::shared_ptr<Profile> profile_;
 };
 

@@ -23,7 +23,7 @@ class RecipeBench : public Bench {
 
  public:
   RecipeBench(const Sizes& sizes, int threads, bool profiled)
-      : sizes_(sizes), model_(schema_of(sizes), config_of(sizes), ProfiledCpu(threads, profiled), 1) {
+      : sizes_(sizes), model_(schema_of(sizes), config_of(sizes), ProfiledCpu(threads, profiled, sizes.bf16), 1) {
     for (std::uint64_t i = 0; i < 2; ++i) batches_.push_back(random_batch(sizes, i));
   }
   void train() override {

@@ -18,6 +18,7 @@ struct Sizes {
   double filled = 1;                       ///< real tokens per padded one
   bool dropout = true;                     ///< at the recipe's rates
   Index recompute = 0;                     ///< encoder.recompute
+  bool bf16 = false;                       ///< backend::CpuBf16 instead of Cpu
 };
 
 inline std::string modality_name(std::size_t m) {

@@ -68,11 +68,11 @@ class Cpu {
 
   template <class T>
   void gemm(const Gemm<T>& g) const {
-    cpu::gemm(*workers_, g);
+    cpu::gemm<T>(*workers_, g);
   }
   template <class T>
   void gemm_batched(const Gemm<T>& g, Index batch, Index stride_a, Index stride_b, Index stride_c) const {
-    cpu::gemm_batched(*workers_, g, batch, stride_a, stride_b, stride_c);
+    cpu::gemm_batched<T>(*workers_, g, batch, stride_a, stride_b, stride_c);
   }
   template <class T>
   void layer_norm(const LayerNorm<T>& p) const {
@@ -106,6 +106,9 @@ class Cpu {
   void contrastive_reverse(const ContrastiveReverse<T>& p) const {
     cpu::contrastive_reverse(*workers_, p);
   }
+
+ protected:
+  cpu::Workers& workers() const { return *workers_; }
 
  private:
   std::shared_ptr<cpu::Workers> workers_;

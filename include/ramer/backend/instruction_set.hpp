@@ -2,7 +2,9 @@
 // different flags do not share the kernels, nor anything that is made of them (models, tapes, trainers).
 #pragma once
 
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) && defined(__AVX512BF16__)
+#define RAMER_INSTRUCTION_SET avx512_bf16
+#elif defined(__AVX512F__)
 #define RAMER_INSTRUCTION_SET avx512
 #elif defined(__AVX2__) && defined(__FMA__)
 #define RAMER_INSTRUCTION_SET avx2_fma
