@@ -148,3 +148,47 @@ TEST_CASE("Schemas of the views of several persons") {
     for (const float score : p.scores) CHECK(std::isfinite(score));
   }
 }
+
+TEST_CASE("Loss terms outside training: means over samples, which change no score") {
+  const auto data = small_data(40);
+  const Small model = small_model(data);
+  const auto all = data::all_samples(data);
+  const std::span<const std::int32_t> samples(all);
+  PredictOptions options;
+  options.batch = 16;
+  train::TermMeans terms{{"of before", 1.0}};
+  const auto with = train::predict(model, data, samples, options, &terms);
+  CHECK(with.scores == train::predict(model, data, samples, options).scores);
+  CHECK_FALSE(terms.contains("of before"));
+  CHECK_FALSE(terms.contains("shuffled"));  // of training alone
+  CHECK_FALSE(terms.contains("contrast"));
+
+  // By hand, on a tape that records: nothing that a term reads was overwritten before.
+  std::map<std::string, double> sums;
+  const data::BatchOptions shown = train::batch_options(model.schema(), options.view);
+  for (std::size_t at = 0; at < all.size(); at += 16) {
+    Batch batch;
+    const auto part = samples.subspan(at, std::min<std::size_t>(16, all.size() - at));
+    data::make_batch(data, part, shown, batch);
+    Workspace<Small> workspace;
+    backend::Cpu backend(1);
+    model.module().build_plan(workspace.plan, batch, false, RandomStream());
+    Small::E::Tape tape(backend, workspace.memory, true);
+    nn::Context<Small::E> ctx{tape};
+    const auto out = model.module().forward(ctx, batch, workspace.plan, model.state(), 0);
+    for (const auto& term : out.terms.list())
+      sums[std::string(term.name)] += static_cast<double>(*term.value.data()) * static_cast<double>(part.size());
+  }
+  REQUIRE(terms.size() == sums.size());
+  CHECK(terms.size() >= 8);
+  for (const auto& [name, sum] : sums) {
+    CAPTURE(name);
+    REQUIRE(terms.at(name).has_value());
+    CHECK(*terms.at(name) == sum / 40);
+    CHECK(*terms.at(name) > 0);
+  }
+  auto tensors = data.tensors();
+  tensors.labels.reset();
+  const data::Dataset bare(tensors);
+  CHECK(has(message_of([&] { train::predict(model, bare, samples, options, &terms); }), "no 'labels'"));
+}

@@ -187,8 +187,12 @@ TEST_CASE("The model alone stands in the folder, and its history") {
   for (std::size_t k = 0; k < 2; ++k) {
     CHECK(history[k].epoch == static_cast<Index>(k) + 1);
     CHECK(io::to_json(history[k]) == io::to_json(result.history[k]));
-    CHECK(history[k].validation.has_value());
     CHECK(history[k].terms.at("shuffled").has_value());
+    REQUIRE(history[k].validation);
+    CHECK(history[k].validation->terms.at("cls_gamma").has_value());
+    CHECK_FALSE(history[k].validation->terms.contains("shuffled"));
+    CHECK(history[k].validation->label_f1.size() == 4);
+    CHECK(history[k].validation->label_auc.contains(data.label_names()[3]));
   }
   const auto checkpoint = train::open_checkpoint(result.model);
   CHECK(checkpoint.run.epoch == result.selected_epoch);

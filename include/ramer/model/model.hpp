@@ -83,16 +83,36 @@ class Model {
     return nn::Gradients<E>(sizes);
   }
 
-  /// Scores (B, C) in [0, 1] of a batch, into `scores` (resized). Labels are not looked at. @throws DataError for a batch
-  /// that does not fit the model; model and scores are then as before
-  void predict(const Batch& batch, Workspace<Model>& workspace, std::vector<Real>& scores) const {
+  /// A loss term of a prediction, unweighted.
+  struct TermValue {
+    std::string_view name;  ///< a literal
+    double value = 0;
+  };
+  /// What a prediction tells besides its scores.
+  struct Look {
+    nn::Taps<E>* taps = nullptr;  ///< intermediate values
+    std::vector<TermValue>* terms =
+        nullptr;  ///< loss terms (replaced), where the batch has labels: those that exist outside training
+  };
+
+  /// Scores (B, C) in [0, 1] of a batch, into `scores` (resized). Labels are looked at for loss terms alone. @throws DataError for a
+  /// batch that does not fit the model; model and scores are then as before
+  void predict(const Batch& batch, Workspace<Model>& workspace, std::vector<Real>& scores, const Look& look = {}) const {
     Backend backend = backend_;
-    module_->build_plan(workspace.plan, batch, false, RandomStream(), false);
+    module_->build_plan(workspace.plan, batch, false, RandomStream(), look.terms != nullptr);
     typename E::Tape tape(backend, workspace.memory, false);
     nn::Context<E> ctx{tape};
+    ctx.taps = look.taps;
     const Outputs<E> out = module_->forward(ctx, batch, workspace.plan, state_, 0);
     scores.resize(static_cast<std::size_t>(out.score.size()));
     backend.to_host(out.score.data(), out.score.size(), scores.data());
+    if (!look.terms) return;
+    look.terms->clear();
+    for (const auto& term : out.terms.list()) {
+      Real value = 0;
+      backend.to_host(term.value.data(), 1, &value);
+      look.terms->push_back({term.name, static_cast<double>(value)});
+    }
   }
 
  private:

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -69,30 +71,51 @@ inline Truth truth_of(const data::Dataset& dataset, std::span<const std::int32_t
   return truth;
 }
 
-/// Scores of these samples. The data set's modalities are matched by name; its labels are not looked at.
-/// @throws DataError for a data set that does not fit the model
+/// A value per loss term, by name; null: not finite.
+using TermMeans = std::map<std::string, std::optional<double>>;
+
+/// Scores of these samples. The data set's modalities are matched by name; its labels are looked at for loss terms alone.
+/// @param terms receives, if asked for, the mean over samples of each loss term that exists outside training, unweighted (a term is
+///   a mean over a batch of `options.batch` samples)
+/// @throws DataError for a data set that does not fit the model, or one without labels where terms are asked for
 template <class ModelType>
 Predictions<typename ModelType::Real> predict(const ModelType& model, const data::Dataset& dataset,
-                                              std::span<const std::int32_t> samples, const PredictOptions& options = {}) {
+                                              std::span<const std::int32_t> samples, const PredictOptions& options = {},
+                                              TermMeans* terms = nullptr) {
   require<ConfigError>(options.batch >= 1, "batch = ", options.batch, "; expected at least 1");
+  require<DataError>(!terms || dataset.has_labels(), dataset.origin(), ": no 'labels'; loss terms need them");
   Predictions<typename ModelType::Real> out;
   out.labels = model.schema().labels;
   data::BatchOptions batch_of = batch_options(model.schema(), options.view);
-  batch_of.labels.clear();
+  if (!terms) batch_of.labels.clear();
+  std::vector<typename ModelType::TermValue> values;
+  typename ModelType::Look look;
+  if (terms) look.terms = &values;
+  std::map<std::string, double> sums;
   data::BatchBuilder builder(dataset, std::move(batch_of));
   Workspace<ModelType> workspace;
   Batch batch;
   std::vector<typename ModelType::Real> scores;
   for (std::size_t at = 0; at < samples.size(); at += static_cast<std::size_t>(options.batch)) {
     builder.build(samples.subspan(at, std::min(static_cast<std::size_t>(options.batch), samples.size() - at)), batch);
-    batch.labels.clear();
-    batch.label_mask.clear();
+    if (!terms) {
+      batch.labels.clear();
+      batch.label_mask.clear();
+    }
     if (options.transform) options.transform(batch);
     if (options.missing.rate > 0) data::drop_modalities(batch, options.missing, options.missing_seed);
-    model.predict(batch, workspace, scores);
+    model.predict(batch, workspace, scores, look);
+    for (const auto& term : values) sums[std::string(term.name)] += term.value * static_cast<double>(batch.size);
     out.scores.insert(out.scores.end(), scores.begin(), scores.end());
     out.samples.insert(out.samples.end(), batch.sample.begin(), batch.sample.end());
     out.ids.insert(out.ids.end(), batch.id.begin(), batch.id.end());
+  }
+  if (terms) {
+    terms->clear();
+    for (const auto& [name, sum] : sums) {
+      const double mean = sum / static_cast<double>(samples.size());
+      (*terms)[name] = std::isfinite(mean) ? std::optional(mean) : std::nullopt;
+    }
   }
   return out;
 }

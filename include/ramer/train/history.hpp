@@ -21,6 +21,8 @@ struct ValidationRecord {
   double threshold = 0.5;
   double accuracy = 0, precision = 0, recall = 0, micro_f1 = 0, macro_f1 = 0, weighted_f1 = 0;
   std::optional<double> auc;
+  std::map<std::string, std::optional<double>> label_f1, label_auc;  ///< by label
+  std::map<std::string, std::optional<double>> terms;  ///< as EpochRecord::terms; those of training alone are not there
 
   ValidationRecord() = default;
   explicit ValidationRecord(const eval::Report& r)
@@ -32,7 +34,9 @@ struct ValidationRecord {
         micro_f1(r.micro_f1),
         macro_f1(r.macro_f1),
         weighted_f1(r.weighted_f1),
-        auc(r.auc.mean) {}
+        auc(r.auc.mean),
+        label_f1(r.f1.per_label),
+        label_auc(r.auc.per_label) {}
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
@@ -45,6 +49,9 @@ struct ValidationRecord {
     field("macro_f1", self.macro_f1, "mean F1 of the labels");
     field("weighted_f1", self.weighted_f1, "mean F1 of the labels, weighted by support");
     field("auc", self.auc, "mean area under the ROC curve; null where no label has both classes");
+    field("label_f1", self.label_f1, "F1 of each label; null without annotated cells");
+    field("label_auc", self.label_auc, "area under the ROC curve of each label; null with one class");
+    field("terms", self.terms, "mean over samples of each loss term, unweighted; those of training alone are not there");
   }
 };
 

@@ -228,13 +228,16 @@ class Trainer {
     if (split_.validation.empty()) return std::nullopt;
     PredictOptions options;
     options.view = config_.view;
-    const auto scores = predict(std::as_const(model_), dataset_, std::span<const std::int32_t>(split_.validation), options);
+    TermMeans terms;
+    const auto scores =
+        predict(std::as_const(model_), dataset_, std::span<const std::int32_t>(split_.validation), options, &terms);
     if (config_.threshold_rule == ThresholdRule::Tuned)
       threshold = eval::tune_threshold(scores.view(), truth_.labels_view(), truth_.mask_view()).threshold;
     eval::MetricOptions metrics;
     metrics.threshold = threshold;
-    const ValidationRecord v(eval::evaluate(scores.view(), truth_.labels_view(), truth_.mask_view(),
-                                            std::span<const std::string>(scores.labels), metrics));
+    ValidationRecord v(eval::evaluate(scores.view(), truth_.labels_view(), truth_.mask_view(),
+                                      std::span<const std::string>(scores.labels), metrics));
+    v.terms = std::move(terms);
     record.validation = v;
     return selection_value(v, config_.selection);
   }
