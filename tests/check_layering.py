@@ -159,7 +159,7 @@ class House:
                 found = None if include or layer == "app" else re.search(named, line)
                 if found:
                     self.say(name, number, f"{deed} ({found.group().strip()}): the library is a guest, only app/ may")
-            if re.match(r"backend/cpu(/|\.hpp)", name) and re.match(r"\s*namespace ramer::backend\b(?!::inline RAMER_INSTRUCTION_SET\b)", line):
+            if re.match(r"backend/cpu(/|\w*\.hpp)", name) and re.match(r"\s*namespace ramer::backend\b(?!::inline RAMER_INSTRUCTION_SET\b)", line):
                 self.say(name, number, "the CPU backend stands in namespace ramer::backend::inline RAMER_INSTRUCTION_SET, so that flags may be mixed")
 
     @staticmethod

@@ -11,6 +11,7 @@
 #include "ramer/backend/cpu/norm.hpp"
 #include "ramer/backend/cpu/segment_pool.hpp"
 #include "ramer/backend/cpu/workers.hpp"
+#include "ramer/backend/host_arrays.hpp"
 #include "ramer/backend/instruction_set.hpp"
 
 namespace ramer::backend::inline RAMER_INSTRUCTION_SET {
@@ -18,32 +19,14 @@ namespace ramer::backend::inline RAMER_INSTRUCTION_SET {
 /// Kernels of the contract on host memory. Copies share their threads and scratch memory. One object may be used from
 /// several host threads at once; each running kernel then has its own scratch. Scratch grows to what the largest kernel
 /// needs and is kept until the last copy goes.
-class Cpu {
+class Cpu : public HostArrays {
  public:
-  using Memory = HostMemory;
   static constexpr const char* name = "cpu";
 
   /// @param threads that work on a kernel, the caller's among them; 0: as many as the machine has. With 1, no thread is
   /// made. No more of them run than the process allows TBB, as a rule one per processor.
   explicit Cpu(int threads = 0) : workers_(std::make_shared<cpu::Workers>(threads)) {}
   int threads() const { return workers_->threads(); }
-
-  template <class T>
-  void fill(T* x, Index n, T value) const {
-    std::fill_n(x, n, value);
-  }
-  template <class T>
-  void copy(const T* from, Index n, T* to) const {
-    std::copy_n(from, n, to);
-  }
-  template <class T>
-  void to_host(const T* from, Index n, T* to) const {
-    std::copy_n(from, n, to);
-  }
-  template <class T>
-  void from_host(const T* from, Index n, T* to) const {
-    std::copy_n(from, n, to);
-  }
 
   template <class F>
   void map(Index n, F f) const {

@@ -7,30 +7,13 @@
 #include <vector>
 
 #include "ramer/backend/contract.hpp"
+#include "ramer/backend/host_arrays.hpp"
 
 namespace ramer::backend {
 
-class Reference {
+class Reference : public HostArrays {
  public:
-  using Memory = HostMemory;
   static constexpr const char* name = "reference";
-
-  template <class T>
-  void fill(T* x, Index n, T value) const {
-    std::fill_n(x, n, value);
-  }
-  template <class T>
-  void copy(const T* from, Index n, T* to) const {
-    std::copy_n(from, n, to);
-  }
-  template <class T>
-  void to_host(const T* from, Index n, T* to) const {
-    std::copy_n(from, n, to);
-  }
-  template <class T>
-  void from_host(const T* from, Index n, T* to) const {
-    std::copy_n(from, n, to);
-  }
 
   template <class F>
   void map(Index n, F f) const {
