@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the library costs a compiler: seconds and peak memory of the smallest training program, of examples/minimal.cpp, and of each umbrella
+"""What the library costs a compiler: seconds and peak memory of the smallest training program, whole and with its model in a source of its own, of examples/minimal.cpp, and of each umbrella
 header included alone. Programs are compiled, linked and, the smallest, run.
 
     python3 benchmarks/compile_cost.py --json build/compile_cost.json
@@ -23,6 +23,7 @@ from side_by_side import HERE, machine, write
 ROOT = os.path.dirname(HERE)
 SMALLEST = "benchmarks/compile/train.cpp"
 PROGRAMS = [SMALLEST, "examples/minimal.cpp"]
+APART = ["benchmarks/compile/model.cpp", "benchmarks/compile/apart.cpp"]  # the smallest program in two sources
 
 
 def arguments():
@@ -70,6 +71,9 @@ def cases(o, folder):
     for name in PROGRAMS:
         program = os.path.join(folder, os.path.basename(name) + ".out")
         yield name, [*base, os.path.join(ROOT, name), "-o", program, *shlex.split(o.libraries)], program if name == SMALLEST else None
+    objects = [os.path.join(folder, os.path.basename(name) + ".o") for name in APART]
+    for name, object_file in zip(APART, objects):
+        yield name, [*base, "-c", os.path.join(ROOT, name), "-o", object_file], None
     for header in sorted(glob.glob(os.path.join(ROOT, "include", "ramer", "*.hpp"))):
         name = "ramer/" + os.path.basename(header)
         source = os.path.join(folder, os.path.basename(header) + ".cpp")
