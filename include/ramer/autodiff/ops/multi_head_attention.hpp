@@ -62,7 +62,8 @@ Var<T, 2> multi_head_attention(Tp& tape, Var<T, 2> x, Var<T, 2> memory, const At
   };
   std::array<Operand, 3> operands{
       {{x, maps.query, nullptr, false}, {memory, maps.key, nullptr, false}, {memory, maps.value, nullptr, false}}};
-  const auto [wo, bo] = maps.output;
+  const Var<T, 2> wo = maps.output.w;
+  const Var<T, 1> bo = maps.output.b;
   auto [y, out] = tape.output(Shape{rows, outputs}, x, memory, maps.query.w, maps.query.b, maps.key.w, maps.key.b,
                               maps.value.w, maps.value.b, wo, bo);
   for (std::size_t i = 0; i < 3; ++i) {
