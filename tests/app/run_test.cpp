@@ -47,7 +47,7 @@ TEST_CASE("train leaves one model, its history, and what resuming needs in a sub
   for (const auto& entry : std::filesystem::directory_iterator(folder / "run"))
     names.push_back(entry.path().filename().string());
   std::sort(names.begin(), names.end());
-  CHECK(names == std::vector<std::string>{"history.jsonl", "model.safetensors", "resume"});
+  CHECK(names == std::vector<std::string>{"history.jsonl", "model.safetensors", "report.html", "resume"});
   CHECK(train::read_history(folder / "run/history.jsonl").size() == 3);
   CHECK(run.out.find("epoch 3/3") != std::string::npos);
   CHECK(run.out.find("micro-F1") != std::string::npos);

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ramer/app/markup.hpp"
 #include "ramer/app/table.hpp"
 
 namespace ramer::app {
@@ -46,12 +47,12 @@ class Svg {
   void text(double x, double y, std::string_view words, double size = 13, Anchor anchor = Anchor::Start,
             std::string_view color = "#222", bool bold = false) {
     body_ += "<text x=\"" + n(x) + "\" y=\"" + n(y) + "\" font-size=\"" + n(size) + "\"" + anchor_text(anchor) + " fill=\"" +
-             std::string(color) + "\"" + (bold ? " font-weight=\"bold\"" : "") + ">" + escape(words) + "</text>\n";
+             std::string(color) + "\"" + (bold ? " font-weight=\"bold\"" : "") + ">" + markup(words) + "</text>\n";
   }
   /// From below to above, around its middle.
   void text_upward(double x, double y, std::string_view words, double size = 13) {
     body_ += "<text transform=\"translate(" + n(x) + " " + n(y) + ") rotate(-90)\" font-size=\"" + n(size) +
-             "\" text-anchor=\"middle\" fill=\"#222\">" + escape(words) + "</text>\n";
+             "\" text-anchor=\"middle\" fill=\"#222\">" + markup(words) + "</text>\n";
   }
 
   std::string str() const {
@@ -86,11 +87,6 @@ class Svg {
   static std::string opacity_text(double opacity) { return opacity < 1 ? " fill-opacity=\"" + n(opacity) + "\"" : ""; }
   static std::string anchor_text(Anchor anchor) {
     return anchor == Anchor::Start ? "" : anchor == Anchor::Middle ? " text-anchor=\"middle\"" : " text-anchor=\"end\"";
-  }
-  static std::string escape(std::string_view words) {
-    std::string out;
-    for (const char c : words) out += c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '&' ? "&amp;" : std::string(1, c);
-    return out;
   }
 
   double width_, height_;

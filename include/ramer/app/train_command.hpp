@@ -14,6 +14,7 @@
 #include "ramer/app/metrics_table.hpp"
 #include "ramer/app/settings.hpp"
 #include "ramer/app/source.hpp"
+#include "ramer/app/train_report.hpp"
 #include "ramer/train/progress.hpp"
 
 namespace ramer::app {
@@ -50,6 +51,15 @@ inline void save_settings(const std::filesystem::path& folder, const Settings& s
   json["model"] = settings.model;
   json["train"] = io::to_json(settings.train);
   io::write_json(settings_file(folder), json);
+}
+
+inline std::filesystem::path report_file(const std::filesystem::path& folder) { return folder / "report.html"; }
+
+/// No report of another run: what stands there is of this one or not at all.
+inline void forget_report(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::remove(report_file(folder), error);
+  require<IoError>(!error, report_file(folder).string(), ": cannot be removed: ", error.message());
 }
 
 }  // namespace detail
@@ -99,6 +109,8 @@ inline int train_command(Options options, const std::vector<Kind>& kinds, std::o
     if (job.resume) remember();
     show(event);
   };
+  Index parameters = 0;
+  Schema schema;
   job.ready = [&](const System& system) {
     out << kind.name << " on " << dataset.name() << (options.data.empty() ? " (synthetic)" : "") << ": "
         << parts.samples.train.size() << " training, " << parts.samples.validation.size() << " validation and "
@@ -107,14 +119,38 @@ inline int train_command(Options options, const std::vector<Kind>& kinds, std::o
     if (dataset.straddling_groups() > 0 && parts.fold.empty())
       out << "note: " << dataset.straddling_groups() << " groups have samples in more than one part of the file's split\n";
     out << std::flush;
-    if (!job.resume) remember();
+    if (!job.resume) {
+      remember();
+      detail::forget_report(folder);
+    }
+    parameters = system.parameter_count();
+    schema = system.schema();
   };
 
   TrainOutcome outcome = kind.train(job);
   const train::TrainResult& result = outcome.result;
+  TrainReport report{settings,
+                     dataset,
+                     parts,
+                     schema,
+                     options.data.empty(),
+                     parameters,
+                     result.history,
+                     result.selected_epoch,
+                     result.selected_metric,
+                     result.threshold,
+                     "all epochs",
+                     std::nullopt};
+  const auto write_report = [&] {
+    io::write_file_atomically(detail::report_file(folder), train_report_html(report));
+    return detail::report_file(folder).string();
+  };
   if (progress.terminal) out << '\r';
   if (result.ending == train::Ending::Interrupted) {
     if (kind.resumable) {
+      report.ending = "interrupted after " + std::to_string(result.history.size()) + " of " +
+                      std::to_string(settings.train.epochs) + " epochs; the run can go on";
+      write_report();
       out << "\ninterrupted after " << result.history.size() << " of " << settings.train.epochs
           << " epochs; saved. Go on with: ramer train --resume --out " << options.out << '\n';
     } else {
@@ -122,23 +158,31 @@ inline int train_command(Options options, const std::vector<Kind>& kinds, std::o
     }
     return interrupt.requested() ? interrupt.exit_code() : 1;
   }
-  if (result.ending == train::Ending::EarlyStopped)
+  report.ending = !kind.resumable ? "all fits" : "all " + std::to_string(settings.train.epochs) + " epochs";
+  if (result.ending == train::Ending::EarlyStopped) {
+    report.ending = "stopped after " + std::to_string(result.history.size()) + " of " +
+                    std::to_string(settings.train.epochs) + " epochs: no better model for " +
+                    std::to_string(settings.train.patience);
     out << "stopped early: no better model for " << settings.train.patience << " epochs\n";
+  }
   if (result.selected_metric)
     out << "selected epoch " << result.selected_epoch << ": validation " << enum_name(settings.train.selection) << ' '
         << fixed(*result.selected_metric) << '\n';
 
-  if (!parts.samples.test.empty() && result.selected_epoch > 0) {
+  const bool tests = !parts.samples.test.empty();
+  const std::vector<std::int32_t>& held = tests ? parts.samples.test : parts.samples.validation;
+  if (!held.empty() && result.selected_epoch > 0) {
     train::PredictOptions predict;
     predict.view = settings.train.view;
-    eval::MetricOptions metrics;
-    metrics.threshold = result.threshold;
-    out << '\n'
-        << parts.samples.test.size() << " test samples of " << parts.text << ", threshold " << fixed(result.threshold, 2)
-        << ":\n";
-    print_metrics(out, measure(*outcome.system, dataset, parts.samples.test, predict, metrics));
+    report.measured = measure_pairs(
+        outcome.system->predict(dataset, held, predict), train::truth_of(dataset, held, schema.labels), result.threshold,
+        std::to_string(held.size()) + (tests ? " test" : " validation") + " samples of " + parts.text);
+    if (tests) {
+      out << '\n' << report.measured->text << ", threshold " << fixed(result.threshold, 2) << ":\n";
+      print_metrics(out, report.measured->report);
+    }
   }
-  out << "\nmodel: " << result.model.string() << '\n';
+  out << "\nmodel: " << result.model.string() << "\nreport: " << write_report() << '\n';
   return 0;
 }
 
