@@ -269,9 +269,9 @@ TEST_CASE("info: data sets, models, run states, recipes, settings") {
   says({"info", "--recipe", "raising"}, {"model.hidden = 128", "train.epochs = ", "optimizer.rate = "});
   says({"train", "--help-options", "--recipe", "linear"}, {"model.c = null"});
   says({"synth", "--help-options"}, {"persistence = "});
-  for (const char* command : {"train", "evaluate", "predict", "compare", "ablate", "robust", "info", "synth"})
+  for (const char* command : {"train", "evaluate", "predict", "compare", "ablate", "robust", "plot", "info", "synth"})
     says({command, "--help"}, {"Usage: ramer"});
-  says({"--help"}, {"train", "evaluate", "predict", "compare", "ablate", "robust", "info", "synth"});
+  says({"--help"}, {"train", "evaluate", "predict", "compare", "ablate", "robust", "plot", "info", "synth"});
 }
 
 TEST_CASE("a file without a split: fold 0/5 trains, everything is predicted") {

@@ -268,6 +268,30 @@ inline Parsed parse_command_line(int argc, const char* const* argv, const std::v
   robust.add_option("--metric", o.metric, "Which one tables and plot show; the files have all. Default: micro_f1")
       ->type_name("NAME");
 
+  CLI::App& plot = *app.add_subcommand("plot", "Draw a figure of the paper for a trained model, with its data as CSV");
+  plot.add_option("figure", o.figure,
+                  "figure3: specificity, commonality and reconstructed embeddings in the plane; figure4: which modality "
+                  "carries which label; figure5: one sample, what was missing and what was predicted")
+      ->type_name("FIGURE")
+      ->required()
+      ->check(CLI::IsMember({"figure3", "figure4", "figure5"}));
+  plot.add_option("--model,--checkpoint", o.model, "Checkpoint")->type_name("FILE")->required();
+  detail::add_data(plot, o);
+  plot.add_option("--out", o.out, "Picture: a .svg or .png file; its data go beside it, to .csv")
+      ->type_name("FILE")
+      ->required();
+  detail::add_part(plot, o);
+  plot.add_option("--pairs", o.pairs, "figure3: how many times a sample and a label are drawn. Default: 150")
+      ->type_name("N");
+  plot.add_option("--perplexity", o.perplexity, "figure3: about how many neighbours t-SNE looks at. Default: 30")
+      ->type_name("X");
+  plot.add_option("--seed", o.seed, "figure3: seed of what is drawn and of t-SNE. Default: 1")->type_name("N");
+  plot.add_option("--sample", o.sample,
+                  "figure5: which sample, by the data set's own number. Default: the first with several people, something "
+                  "missing of who is asked about, and a true label")
+      ->type_name("ID");
+  detail::add_threads(plot, o);
+
   CLI::App& info = *app.add_subcommand("info", "Tell what a data set or checkpoint holds, or what a recipe can be told");
   info.add_option("file", o.file, "Data set or checkpoint; without it, recipes and settings are listed")->type_name("FILE");
   info.add_option("--recipe", o.recipe, "List every setting of this recipe")->type_name("NAME");
@@ -286,7 +310,7 @@ inline Parsed parse_command_line(int argc, const char* const* argv, const std::v
       ->allow_extra_args(false);
   synth.add_flag("--help-options", o.help_options, "List every setting of the generator with its default");
 
-  for (CLI::App* command : {&train, &evaluate, &predict, &compare, &ablate, &robust, &info, &synth})
+  for (CLI::App* command : {&train, &evaluate, &predict, &compare, &ablate, &robust, &plot, &info, &synth})
     command->footer("")->set_help_flag("-h,--help", "Print this text");
 
   const auto mistake = [&](const std::string& what) {
@@ -295,8 +319,8 @@ inline Parsed parse_command_line(int argc, const char* const* argv, const std::v
     return Parsed{std::nullopt, 2};
   };
   if (argc < 2) {
-    err << "ramer: a command is needed: train, evaluate, predict, compare, ablate, robust, info or synth. See: ramer "
-           "--help\n";
+    err << "ramer: a command is needed: train, evaluate, predict, compare, ablate, robust, plot, info or synth. See: "
+           "ramer --help\n";
     return {std::nullopt, 2};
   }
   const std::string first = argv[1];
@@ -304,7 +328,7 @@ inline Parsed parse_command_line(int argc, const char* const* argv, const std::v
   if (!first.starts_with('-') &&
       std::none_of(commands.begin(), commands.end(), [&](const CLI::App* c) { return c->get_name() == first; })) {
     err << "ramer: no command '" << first
-        << "'; there are train, evaluate, predict, compare, ablate, robust, info and synth. See: ramer --help\n";
+        << "'; there are train, evaluate, predict, compare, ablate, robust, plot, info and synth. See: ramer --help\n";
     return {std::nullopt, 2};
   }
   try {
@@ -323,6 +347,7 @@ inline Parsed parse_command_line(int argc, const char* const* argv, const std::v
               : compare.parsed()  ? Command::Compare
               : ablate.parsed()   ? Command::Ablate
               : robust.parsed()   ? Command::Robust
+              : plot.parsed()     ? Command::Plot
               : info.parsed()     ? Command::Info
                                   : Command::Synth;
   if ((o.command == Command::Train || o.command == Command::Synth) && o.out.empty() && !o.help_options)

@@ -12,6 +12,7 @@
 
 namespace ramer::app {
 
+/// One quantity.
 struct EpochPanel {
   std::string title;
   std::vector<std::vector<std::optional<double>>> lines;  ///< by name, then epoch; what is absent is left out

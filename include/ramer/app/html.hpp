@@ -9,6 +9,7 @@
 
 namespace ramer::app {
 
+/// A page as it grows.
 class Html {
  public:
   /// Markup as it is.
@@ -42,8 +43,10 @@ class Html {
   Html& fold(std::string_view title, std::string_view inner) {
     return raw("<details><summary>").words(title).raw("</summary>\n").raw(inner).raw("</details>\n");
   }
+  /// What was added so far.
   const std::string& body() const { return body_; }
 
+  /// The whole document.
   std::string page(std::string_view title) const {
     std::string out =
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"

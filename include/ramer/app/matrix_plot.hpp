@@ -10,10 +10,12 @@
 
 namespace ramer::app {
 
+/// A cell.
 struct MatrixCell {
   std::optional<double> share;  ///< 0 to 1: how dark; absent: undefined, and shown so
   std::string text;
 };
+/// A matrix with its names.
 struct MatrixPanel {
   std::string title;
   std::vector<std::string> columns;

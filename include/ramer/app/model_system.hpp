@@ -23,6 +23,13 @@ class ModelSystem : public System {
                                     const train::PredictOptions& options) const override {
     return train::predict(model_, dataset, samples, options);
   }
+  Inspection inspect(const Batch& batch, const std::vector<std::string>& names) const override {
+    Inspection out;
+    InspectionTaps<typename ModelType::E> taps(names, out);
+    Workspace<ModelType> workspace;
+    model_.predict(batch, workspace, out.scores, {&taps, nullptr});
+    return out;
+  }
 
  private:
   ModelType model_;

@@ -11,7 +11,7 @@
 
 namespace ramer::app {
 
-enum class Command { Train, Evaluate, Predict, Compare, Ablate, Robust, Info, Synth };
+enum class Command { Train, Evaluate, Predict, Compare, Ablate, Robust, Plot, Info, Synth };
 
 /// One call of the program. An empty string or optional: not given.
 struct Options {
@@ -27,6 +27,7 @@ struct Options {
   std::string split;   ///< train, validation, test or all; empty: test, where there is one
   std::string report;  ///< JSON file
   std::string file;    ///< what `info` is asked about
+  std::string figure;  ///< figure3, figure4 or figure5
   std::string drop_role = "everyone";
   std::vector<std::string> set;             ///< key=value
   std::vector<std::string> drop;            ///< modality or modality=rate
@@ -41,8 +42,10 @@ struct Options {
   Index seeds = 3;
   std::optional<Index> resamples;
   std::optional<Index> epochs, batch, samples;
+  std::optional<std::int64_t> sample;  ///< the data set's own number
+  std::optional<Index> pairs;
   std::optional<std::uint64_t> seed;
-  std::optional<double> threshold;
+  std::optional<double> threshold, perplexity;
   int threads = 0;
   bool resume = false, help_options = false, linear_setting = false, released_metrics = false, keep_models = false;
 };

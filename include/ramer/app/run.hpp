@@ -24,6 +24,7 @@
 #include "ramer/app/info_command.hpp"
 #include "ramer/app/linear_system.hpp"
 #include "ramer/app/model_system.hpp"
+#include "ramer/app/plot_command.hpp"
 #include "ramer/app/robust_command.hpp"
 #include "ramer/app/train_command.hpp"
 
@@ -82,6 +83,7 @@ inline int run(int argc, const char* const* argv, const Program& program, std::o
         return compare_command(*parsed.options, kinds, chosen ? parsed.options->recipes : program.ablations, out);
       }
       case Command::Robust: return robust_command(*parsed.options, kinds, out);
+      case Command::Plot: return plot_command(*parsed.options, kinds, out);
       case Command::Info: return info_command(*parsed.options, kinds, out);
       case Command::Synth: return synth_command(*parsed.options, out);
     }

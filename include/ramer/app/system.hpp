@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "ramer/app/inspection.hpp"
 #include "ramer/train/checkpoint.hpp"
 #include "ramer/train/trainer.hpp"
 
@@ -22,6 +23,8 @@ class System {
   virtual Index parameter_count() const = 0;
   virtual train::Predictions<float> predict(const data::Dataset& dataset, std::span<const std::int32_t> samples,
                                             const train::PredictOptions& options) const = 0;
+  /// Scores of a batch, and of `names` the values that the system has. Nothing at all: it has no such values.
+  virtual Inspection inspect(const Batch&, const std::vector<std::string>& /*names*/) const { return {}; }
 };
 
 /// What a training run is given.

@@ -323,6 +323,7 @@ class TrainPage {
 
 }  // namespace detail
 
+/// The page.
 inline std::string train_report_html(const TrainReport& report) { return detail::TrainPage(report).page(); }
 
 }  // namespace ramer::app
