@@ -196,7 +196,8 @@ inline Parsed parse_command_line(int argc, const char* const* argv, const std::v
 
   CLI::App& train = *app.add_subcommand("train", "Train a model and measure it on test data");
   detail::add_data(train, o);
-  train.add_option("--out", o.out, "Folder for the model, its history and what resuming needs (needed)")->type_name("DIR");
+  train.add_option("--out", o.out, "Folder for the model, report.html, the history and what resuming needs (needed)")
+      ->type_name("DIR");
   train.add_option("--recipe", o.recipe, "What to train: " + names + ". Default: " + recipes.front())->type_name("NAME");
   train
       .add_option("--preset", o.preset,
