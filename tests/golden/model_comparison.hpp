@@ -318,14 +318,14 @@ class ModelComparison {
 
   void forward(Recorder<E>& recorder) {
     typename ModelType::Backend backend = model_.backend();
-    const auto& module = model_.module();
-    module.build_plan(evaluation_.plan, batch_, false, RandomStream());
+    const auto& modules = model_.module();  // nvcc warns of a statement that begins with `module`
+    modules.build_plan(evaluation_.plan, batch_, false, RandomStream());
     evaluation_.plan.supervised = false;
     plan_ = &evaluation_.plan;
     typename E::Tape tape(backend, evaluation_.memory, false);
     nn::Context<E> ctx{tape};
     ctx.taps = &recorder;
-    module.forward(ctx, batch_, evaluation_.plan, model_.state(), 0);
+    modules.forward(ctx, batch_, evaluation_.plan, model_.state(), 0);
   }
   void evaluate(const std::string& prefix) {
     const auto names = file_.own_names(prefix);

@@ -3,7 +3,7 @@
 
 #include "backend/guarded.hpp"
 #include "ramer/backend/reference.hpp"
-#include "train/support.hpp"
+#include "train/resumed.hpp"
 #include "train/trace.hpp"
 
 using namespace ramer;
@@ -33,34 +33,7 @@ TEST_CASE("Models of every wiring train and predict in memory that the host must
   check_same<recipe::TailorUnaligned, Double>(test::without_target());
 }
 
-TEST_CASE("A run in such memory is saved, resumed and evaluated") {
-  using M = Model<recipe::Ramer, Device, Float>;
-  const auto data = small_data(60);
-  const auto split = data::split_samples(data);
-  const auto config = [] {
-    M::Config c;
-    c.encoder.hidden = c.encoder.inner = 8, c.encoder.heads = 2, c.encoder.layers = {1}, c.encoder.dropout = 0.1;
-    c.contrast.queue = 32;
-    return c;
-  }();
-  const auto train_in = [&](const std::filesystem::path& folder, bool resume, std::uint64_t stop_at) {
-    M model(train::make_schema(data), config, Device(), resume ? 9 : 3);
-    train::Trainer<M> trainer(model, data, split, small_training(2));
-    std::uint64_t steps = 0;
-    trainer.callbacks.on_step = [&](const train::StepEvent& e) { steps = e.step; };
-    trainer.callbacks.stop_requested = [&] { return stop_at > 0 && steps >= stop_at; };
-    return resume ? trainer.resume(folder) : trainer.run(folder);
-  };
-  const Folder whole("device_whole"), parts("device_parts");
-  const auto at_once = train_in(whole, false, 0);
-  train_in(parts, false, 2);
-  const auto resumed = train_in(parts, true, 0);
-  REQUIRE(at_once.history.size() == 2);
-  REQUIRE(resumed.history.size() == 2);
-  CHECK(*resumed.history.back().loss == *at_once.history.back().loss);
-  CHECK(*resumed.selected_metric == *at_once.selected_metric);
-  CHECK(bytes_of(resumed.model) == bytes_of(at_once.model));
-}
+TEST_CASE("A run in such memory is saved, resumed and evaluated") { check_resumes<Device>("device"); }
 
 TEST_CASE("The guard guards: a kernel that is given a host pointer is refused") {
   const Device device;

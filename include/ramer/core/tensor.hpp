@@ -54,7 +54,9 @@ class View {
   constexpr View() = default;
   constexpr View(T* data, Shape<Rank> shape) : data_(data), shape_(shape) {}
   /// A view of constants from a view of variables.
-  constexpr operator View<const T, Rank, Memory>() const { return {data_, shape_}; }
+  template <class U>
+  requires(std::is_same_v<const U, T> && !std::is_const_v<U>) constexpr View(const View<U, Rank, Memory>& variables)
+      : View(variables.data(), variables.shape()) {}
 
   constexpr T* data() const { return data_; }
   constexpr const Shape<Rank>& shape() const { return shape_; }

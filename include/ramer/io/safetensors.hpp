@@ -111,7 +111,8 @@ class SafetensorsFile {
     std::vector<T> values(static_cast<std::size_t>(tensor.size()));
     const std::byte* from = bytes(tensor).data();
     const auto step = static_cast<std::size_t>(dtype_size(tensor.dtype));
-    const bool known = detail::with_loader(tensor.dtype, [&](auto load) {
+    // Has a name because nvcc 13.0 cannot read a generic lambda in the initializer of a constant.
+    const auto convert_all = [&](auto load) {
       for (std::size_t k = 0; k < values.size(); ++k) {
         const auto value = load(from + k * step);
         if (!detail::converts<T>(value)) [[unlikely]]
@@ -119,7 +120,8 @@ class SafetensorsFile {
                         +value, " cannot be read as ", dtype_name(dtype_of<T>()));
         values[k] = static_cast<T>(value);
       }
-    });
+    };
+    const bool known = detail::with_loader(tensor.dtype, convert_all);
     require<IoError>(known, path().string(), ": tensor '", name, "': cannot convert ", dtype_name(tensor.dtype));
     return values;
   }
