@@ -31,7 +31,7 @@ NAMED = [
     (r"contrastive loss", "contrastive loss, both ways"),
     (r"layer norm", "layer norm, both ways"),
     (r"map Dropout", "dropout"),
-    (r"map AdamUpdate$|sum SquareOf$|map ClipFactors$", "optimizer"),
+    (r"map UpdateOf$|sum GradientOf$|map GradientNorm$|map ClipFactor$", "optimizer"),
 ]
 OUTSIDE = "outside of kernels"
 

@@ -71,6 +71,14 @@ class ProfiledCpu {
     time([&] { return "column sums " + functor<F>(); }, real(rows) * real(cols), size<T>(rows * cols + cols),
          [&] { cpu_.reduce_columns(rows, cols, f, out); });
   }
+  template <class F>
+  void map_arrays(const backend::Arrays& arrays, F f) const {
+    time([&] { return "map " + functor<F>(); }, 0, 0, [&] { cpu_.map_arrays(arrays, f); });
+  }
+  template <class F, class T>
+  void sum_arrays(const backend::Arrays& arrays, F f, backend::Target<T> out) const {
+    time([&] { return "sum " + functor<F>(); }, 0, 0, [&] { cpu_.sum_arrays(arrays, f, out); });
+  }
 
   template <class T>
   void gemm(const backend::Gemm<T>& g) const {

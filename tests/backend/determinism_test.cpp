@@ -48,6 +48,22 @@ TEST_CASE_TEMPLATE("the same bits with 1, 2 and 4 threads", T, float, double) {
   }
 }
 
+TEST_CASE_TEMPLATE("an array's sum has the same bits alone and among others", T, float, double) {
+  backend::Cpu b(2);
+  std::mt19937_64 rng(6);
+  const std::vector<Index> sizes{3, 0, 16384, 40000, 1, 16383, 0, 100000, 77};
+  std::vector<Index> offsets{0};
+  for (const Index n : sizes) offsets.push_back(offsets.back() + n);
+  std::vector<T> x(static_cast<std::size_t>(offsets.back())), together(sizes.size()), alone(sizes.size());
+  for (T& v : x) v = static_cast<T>(std::normal_distribution<double>()(rng));
+  const test::SquareArrays<T> f{x.data(), offsets.data()};
+  b.sum_arrays(backend::Arrays{static_cast<Index>(sizes.size()), offsets.back(), offsets.data()}, f,
+               backend::Target<T>{together.data(), false});
+  for (std::size_t s = 0; s < sizes.size(); ++s)
+    b.sum(sizes[s], f(static_cast<Index>(s)), T(1), backend::Target<T>{alone.data() + s, false});
+  CHECK(std::memcmp(together.data(), alone.data(), alone.size() * sizeof(T)) == 0);
+}
+
 TEST_CASE_TEMPLATE("a row does not depend on how many other rows a product has", T, float, double) {
   backend::Cpu b(2);
   std::mt19937_64 rng(5);

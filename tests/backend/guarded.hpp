@@ -159,6 +159,14 @@ class Guarded {
   void reduce_columns(Index rows, Index cols, F f, backend::Target<T> out) const {
     run([&] { inner_.reduce_columns(rows, cols, f, out); }, f, out);
   }
+  template <class F>
+  void map_arrays(const backend::Arrays& arrays, F f) const {
+    run([&] { inner_.map_arrays(arrays, f); }, arrays, f);
+  }
+  template <class F, class T>
+  void sum_arrays(const backend::Arrays& arrays, F f, backend::Target<T> out) const {
+    run([&] { inner_.sum_arrays(arrays, f, out); }, arrays, f, out);
+  }
   template <class T>
   void gemm(const backend::Gemm<T>& g) const {
     run([&] { inner_.gemm(g); }, g);

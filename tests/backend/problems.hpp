@@ -54,6 +54,7 @@ class Problem {
 
   explicit Problem(B& b) : b_(b) {}
   const T* input(std::vector<T> host) { return add(inputs_, std::move(host)); }
+  const Index* input(std::vector<Index> host) { return add(offsets_, std::move(host)); }
   const std::int32_t* input(std::vector<std::int32_t> host) { return add(indices_, std::move(host)); }
   const std::uint8_t* input(std::vector<std::uint8_t> host) { return add(masks_, std::move(host)); }
   const std::uint64_t* input(std::vector<std::uint64_t> host) { return add(keys_, std::move(host)); }
@@ -81,6 +82,7 @@ class Problem {
   }
   B& b_;
   std::vector<std::unique_ptr<Array<T, B>>> inputs_, outputs_;
+  std::vector<std::unique_ptr<Array<Index, B>>> offsets_;
   std::vector<std::unique_ptr<Array<std::int32_t, B>>> indices_;
   std::vector<std::unique_ptr<Array<std::uint8_t, B>>> masks_;
   std::vector<std::unique_ptr<Array<std::uint64_t, B>>> keys_;
@@ -125,6 +127,26 @@ struct PutTo {
   Target<T> to;
   RAMER_HD void operator()(Index r, T value) const { to.put(r, value); }
 };
+/// Array s begins at offsets[s] and is scaled by factor[s].
+template <class T>
+struct ScaleArrays {
+  const T *x, *factor;
+  const Index* offsets;
+  Target<T> y;
+  struct One {
+    const T* x;
+    T factor;
+    Target<T> y;
+    RAMER_HD void operator()(Index i) const { y.put(i, factor * x[i] + T(0.5)); }
+  };
+  RAMER_HD One operator()(Index s) const { return {x + offsets[s], factor[s], y.at(offsets[s])}; }
+};
+template <class T>
+struct SquareArrays {
+  const T* x;
+  const Index* offsets;
+  RAMER_HD Square<T> operator()(Index s) const { return {x + offsets[s]}; }
+};
 
 /// Draws problems. `large` ones are cut into several blocks by a parallel backend.
 template <class T, class B>
@@ -146,6 +168,8 @@ class ProblemMaker {
     take("sum", [&](P& p) { sum(p); });
     take("reduce_rows", [&](P& p) { reduce_rows(p); });
     take("reduce_columns", [&](P& p) { reduce_columns(p); });
+    take("map_arrays", [&](P& p) { arrays(p, false); });
+    take("sum_arrays", [&](P& p) { arrays(p, true); });
     take("gemm", [&](P& p) { gemm(p, extent(), extent(), extent()); });
     take("gemm with a long k", [&](P& p) { gemm(p, 1 + below(40), 1 + below(70), large_ ? 3000 + below(2000) : extent()); });
     take("gemm_batched", [&](P& p) { gemm_batched(p); });
@@ -250,6 +274,25 @@ class ProblemMaker {
     const Product<T> f{p.input(numbers(rows * cols)), p.input(numbers(rows * cols)), cols};
     const Target<T> out = p.output(cols, coin(), rng_);
     p.run = [=](B& b) { b.reduce_columns(rows, cols, f, out); };
+  }
+  /// None, or many of which some are empty.
+  void arrays(P& p, bool sum) {
+    backend::Arrays a;
+    a.count = below(large_ ? 20 : 12);
+    std::vector<Index> at{0};
+    for (Index s = 0; s < a.count; ++s)
+      at.push_back(at.back() + (below(4) == 0 ? 0 : large_ && below(8) == 0 ? 50000 + below(30000) : extent() * extent()));
+    a.total = at.back();
+    a.offsets = p.input(at);
+    const T* const x = p.input(numbers(a.total));
+    if (sum) {
+      const SquareArrays<T> f{x, a.offsets};
+      const Target<T> out = p.output(a.count, coin(), rng_);
+      p.run = [=](B& b) { b.sum_arrays(a, f, out); };
+    } else {
+      const ScaleArrays<T> f{x, p.input(numbers(a.count)), a.offsets, p.output(a.total, coin(), rng_)};
+      p.run = [=](B& b) { b.map_arrays(a, f); };
+    }
   }
 
   static bool ta(const backend::Gemm<T>& g) { return g.trans_a == Transpose::Yes; }

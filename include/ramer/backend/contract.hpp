@@ -22,6 +22,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "ramer/backend/arrays.hpp"
 #include "ramer/core/random.hpp"
 #include "ramer/core/tensor.hpp"
 
@@ -284,6 +285,12 @@ struct Zero2 {
 struct Drop {
   RAMER_HD void operator()(Index, double) const {}
 };
+struct NoOps {
+  RAMER_HD NoOp operator()(Index) const { return {}; }
+};
+struct Zeros {
+  RAMER_HD Zero operator()(Index) const { return {}; }
+};
 }  // namespace detail
 
 /// The contract. A policy that misses a kernel is named by the first clause that it fails.
@@ -300,6 +307,8 @@ concept Backend = requires(B& b, double* p, const double* c, Index n, Target<dou
   b.sum(n, detail::Zero{}, 1.0, t);                      // t[0] <- scale * sum_i f(i), Statistic accumulator
   b.reduce_rows(n, n, detail::Zero2{}, detail::Drop{});  // put(r, sum_c f(r, c))
   b.reduce_columns(n, n, detail::Zero2{}, t);            // t[c] <- sum_r f(r, c)
+  b.map_arrays(Arrays{}, detail::NoOps{});               // f(s)(i) for every array s, i < its size
+  b.sum_arrays(Arrays{}, detail::Zeros{}, t);            // t[s] <- sum_i f(s)(i), Statistic accumulator
   b.gemm(Gemm<double>{});
   b.gemm_batched(Gemm<double>{}, n, n, n, n);  // batch count, strides of a, b, c
   b.layer_norm(LayerNorm<double>{});

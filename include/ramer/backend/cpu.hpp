@@ -48,6 +48,14 @@ class Cpu : public HostArrays {
   void reduce_columns(Index rows, Index cols, F f, Target<T> out) const {
     cpu::reduce_columns(*workers_, rows, cols, f, out);
   }
+  template <class F>
+  void map_arrays(const Arrays& arrays, F f) const {
+    cpu::map_arrays(*workers_, arrays, f);
+  }
+  template <class F, class T>
+  void sum_arrays(const Arrays& arrays, F f, Target<T> out) const {
+    cpu::sum_arrays(*workers_, arrays, f, out);
+  }
 
   template <class T>
   void gemm(const Gemm<T>& g) const {

@@ -46,6 +46,14 @@ class Reference : public HostArrays {
       out.put(c, total);
     }
   }
+  template <class F>
+  void map_arrays(const Arrays& arrays, F f) const {
+    for (Index s = 0; s < arrays.count; ++s) map(arrays.size(s), f(s));
+  }
+  template <class F, class T>
+  void sum_arrays(const Arrays& arrays, F f, Target<T> out) const {
+    for (Index s = 0; s < arrays.count; ++s) sum(arrays.size(s), f(s), T(1), out.at(s));
+  }
 
   template <class T>
   void gemm(const Gemm<T>& g) const {

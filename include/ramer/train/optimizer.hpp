@@ -46,21 +46,25 @@ struct SquareOf {
   const T* x;
   RAMER_HD double operator()(Index i) const { return static_cast<double>(x[i]) * static_cast<double>(x[i]); }
 };
-/// squares (n) -> factor (n), norm (1): min(1, limit / (norm + 1e-6)), global first, then each tensor's own. NaN where the
-/// norm is not finite.
-struct ClipFactors {
+/// norm = the root of the squares' sum, which is taken in their order.
+struct GradientNorm {
   const double* squares;
   Index count;
-  double global, tensor;
-  double *factor, *norm;
+  double* norm;
   RAMER_HD void operator()(Index) const {
     double total = 0;
-    for (Index i = 0; i < count; ++i) total += squares[i];
+    for (Index k = 0; k < count; ++k) total += squares[k];
     *norm = std::sqrt(total);
+  }
+};
+/// factor[k] of tensor k: min(1, limit / (norm + 1e-6)), global first, then its own. NaN where the norm is not finite.
+struct ClipFactor {
+  const double *squares, *norm;
+  double global, tensor;
+  double* factor;
+  RAMER_HD void operator()(Index k) const {
     const double all = global > 0 ? limit(global, *norm) : 1.0;
-    for (Index i = 0; i < count; ++i) {
-      factor[i] = all * (tensor > 0 ? limit(tensor, all * std::sqrt(squares[i])) : 1.0) + (*norm - *norm);
-    }
+    factor[k] = all * (tensor > 0 ? limit(tensor, all * std::sqrt(squares[k])) : 1.0) + (*norm - *norm);
   }
   RAMER_HD static double limit(double largest, double n) {
     const double f = largest / (n + 1e-6);
@@ -87,6 +91,17 @@ struct AdamUpdate {
     p[i] -= rate * update;
   }
 };
+/// What `map_arrays` and `sum_arrays` take of the table of a step's updates.
+template <class T>
+struct UpdateOf {
+  const AdamUpdate<T>* table;
+  RAMER_HD AdamUpdate<T> operator()(Index k) const { return table[k]; }
+};
+template <class T>
+struct GradientOf {
+  const AdamUpdate<T>* table;
+  RAMER_HD SquareOf<T> operator()(Index k) const { return {table[k].g}; }
+};
 
 }  // namespace detail
 
@@ -105,6 +120,12 @@ class Optimizer {
     squares_ = Tensor<double, 1, typename E::Memory>(Shape{n});
     factor_ = Tensor<double, 1, typename E::Memory>(Shape{n});
     norm_ = Tensor<double, 1, typename E::Memory>(Shape{Index{1}});
+    table_.reserve(parameters.size());
+    offsets_.reserve(parameters.size() + 1);
+    if constexpr (!E::Memory::host) {
+      table_there_ = Tensor<detail::AdamUpdate<T>, 1, typename E::Memory>(Shape{n});
+      offsets_there_ = Tensor<Index, 1, typename E::Memory>(Shape{n + 1});
+    }
     for (const Parameter* p : parameters) {
       first_.emplace_back(Shape{p->size()});
       second_.emplace_back(Shape{p->size()});
@@ -125,16 +146,23 @@ class Optimizer {
   template <class Wanted>
   void step(const nn::Gradients<E>& gradients, double total_steps, typename E::Backend& backend, Wanted wanted) {
     chosen_.clear();
+    table_.clear();
+    offsets_.assign(1, 0);
     for (std::size_t i = 0; i < parameters_.size(); ++i) {
-      if (gradients.slot(static_cast<Index>(i)).written && wanted(*parameters_[i])) chosen_.push_back(i);
+      const auto& slot = gradients.slot(static_cast<Index>(i));
+      if (!slot.written || !wanted(*parameters_[i])) continue;
+      table_.push_back(update(i, slot.adjoint, factor_.data() + chosen_.size(), total_steps));
+      offsets_.push_back(offsets_.back() + slot.size);
+      chosen_.push_back(i);
     }
-    for (std::size_t k = 0; k < chosen_.size(); ++k) {
-      const auto& slot = gradients.slot(static_cast<Index>(chosen_[k]));
-      backend.sum(slot.size, detail::SquareOf<T>{slot.adjoint}, 1.0, backend::Target<double>{squares_.data() + k, false});
-    }
-    backend.map(1, detail::ClipFactors{squares_.data(), static_cast<Index>(chosen_.size()), config_.clip_global,
-                                       config_.clip_tensor, factor_.data(), norm_.data()});
-    for (std::size_t k = 0; k < chosen_.size(); ++k) update(chosen_[k], gradients, factor_.data() + k, total_steps, backend);
+    const auto count = static_cast<Index>(chosen_.size());
+    const auto* const table = there(table_, table_there_, backend);
+    const backend::Arrays arrays{count, offsets_.back(), there(offsets_, offsets_there_, backend)};
+    backend.sum_arrays(arrays, detail::GradientOf<T>{table}, backend::Target<double>{squares_.data(), false});
+    backend.map(1, detail::GradientNorm{squares_.data(), count, norm_.data()});
+    backend.map(count,
+                detail::ClipFactor{squares_.data(), norm_.data(), config_.clip_global, config_.clip_tensor, factor_.data()});
+    backend.map_arrays(arrays, detail::UpdateOf<T>{table});
   }
   /// Euclidean norm of the gradients of the last step, before clipping.
   double gradient_norm(typename E::Backend& backend) const {
@@ -154,8 +182,19 @@ class Optimizer {
   std::vector<std::int64_t>& steps() { return steps_; }
 
  private:
-  void update(std::size_t i, const nn::Gradients<E>& gradients, const double* factor, double total_steps,
-              typename E::Backend& backend) {
+  /// Where the kernels find a table of the host's.
+  template <class U>
+  static const U* there(const std::vector<U>& table, [[maybe_unused]] Tensor<U, 1, typename E::Memory>& copy,
+                        [[maybe_unused]] typename E::Backend& backend) {
+    if constexpr (E::Memory::host) {
+      return table.data();
+    } else {
+      backend.from_host(table.data(), static_cast<Index>(table.size()), copy.data());
+      return copy.data();
+    }
+  }
+  /// The next step of parameter i, which is counted.
+  detail::AdamUpdate<T> update(std::size_t i, const T* gradient, const double* factor, double total_steps) {
     Parameter& p = *parameters_[i];
     const double s = static_cast<double>(steps_[i]++);
     const double rate =
@@ -165,12 +204,22 @@ class Optimizer {
     const double c2 = bert ? 1.0 : 1.0 / (1.0 - std::pow(config_.beta2, s + 1));
     const double decay = p.decay ? config_.decay : 0.0;
     const bool coupled = decay > 0 && config_.kind == OptimizerKind::Adam;
-    backend.map(p.size(), detail::AdamUpdate<T>{p.value.data(), first_[i].data(), second_[i].data(),
-                                                gradients.slot(static_cast<Index>(i)).adjoint, factor,
-                                                static_cast<T>(config_.beta1), static_cast<T>(config_.beta2),
-                                                static_cast<T>(1.0 - config_.beta1), static_cast<T>(1.0 - config_.beta2),
-                                                static_cast<T>(config_.epsilon), static_cast<T>(rate), static_cast<T>(decay),
-                                                static_cast<T>(c1), static_cast<T>(c2), coupled, decay > 0 && !coupled});
+    return {p.value.data(),
+            first_[i].data(),
+            second_[i].data(),
+            gradient,
+            factor,
+            static_cast<T>(config_.beta1),
+            static_cast<T>(config_.beta2),
+            static_cast<T>(1.0 - config_.beta1),
+            static_cast<T>(1.0 - config_.beta2),
+            static_cast<T>(config_.epsilon),
+            static_cast<T>(rate),
+            static_cast<T>(decay),
+            static_cast<T>(c1),
+            static_cast<T>(c2),
+            coupled,
+            decay > 0 && !coupled};
   }
 
   OptimizerConfig config_;
@@ -178,6 +227,10 @@ class Optimizer {
   std::vector<Buffer> first_, second_;
   std::vector<std::int64_t> steps_;
   std::vector<std::size_t> chosen_;
+  std::vector<detail::AdamUpdate<T>> table_;  ///< of the chosen ones
+  std::vector<Index> offsets_;
+  Tensor<detail::AdamUpdate<T>, 1, typename E::Memory> table_there_;  ///< copies, where the backend's memory is its own
+  Tensor<Index, 1, typename E::Memory> offsets_there_;
   Tensor<double, 1, typename E::Memory> squares_, factor_, norm_;
 };
 

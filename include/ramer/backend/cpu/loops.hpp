@@ -1,4 +1,4 @@
-// map, map_2d, sum and the row and column reductions: generic functors over blocks that depend on the shape alone.
+// map, map_2d, sum, the row and column reductions, and what goes through many arrays: generic functors over blocks that depend on the shape alone.
 #pragma once
 
 #include "ramer/backend/cpu/math.hpp"
@@ -96,6 +96,35 @@ void reduce_columns(Workers& workers, Index rows, Index cols, const F& f, Target
   });
   for (Index b = 1; b < row_blocks; ++b) add_scaled(T(1), partial + b * cols, cols, partial);
   put_all(out, cols, [partial](Index c) { return partial[c]; });
+}
+
+template <class F>
+void map_arrays(Workers& workers, const Arrays& arrays, const F& f) {
+  workers.run(arrays.blocks(kMapBlock), [&](Index id, int) {
+    const auto [array, begin, end] = arrays.block(id, kMapBlock);
+    const auto g = f(array);
+    RAMER_CPU_INDEPENDENT
+    for (Index i = begin; i < end; ++i) g(i);
+  });
+}
+
+/// Each array's sum has the bits that `sum` gives it.
+template <class F, class T>
+void sum_arrays(Workers& workers, const Arrays& arrays, const F& f, Target<T> out) {
+  const Index blocks = arrays.blocks(kMapBlock);
+  const auto scratch = workers.lease(static_cast<std::size_t>(blocks) * sizeof(double), 0);
+  double* partial = static_cast<double*>(scratch.shared());
+  workers.run(blocks, [&](Index id, int) {
+    const auto block = arrays.block(id, kMapBlock);
+    const auto g = f(block.array);
+    partial[id] = sum_of<double>(block.begin, block.end, g);
+  });
+  for (Index s = 0; s < arrays.count; ++s) {
+    const double* const first = partial + arrays.first_block(s, kMapBlock);
+    double total = 0;
+    for (Index b = 0; b < ceil_div(arrays.size(s), kMapBlock); ++b) total += first[b];
+    out.put(s, static_cast<T>(total));
+  }
 }
 
 }  // namespace ramer::backend::inline RAMER_INSTRUCTION_SET::cpu

@@ -78,6 +78,20 @@ class Kernels {
   void reduce_columns(Index rows, Index cols, F f, Target<T> out) const {
     columns<T>(rows, cols, f, PutTarget<T>{out});
   }
+  template <class F>
+  void map_arrays(const Arrays& arrays, F f) const {
+    run(arrays.blocks(MapArraysKernel<F>::kElements), 0, MapArraysKernel<F>{arrays, f});
+  }
+  template <class F, class T>
+  void sum_arrays(const Arrays& arrays, F f, Target<T> out) const {
+    using First = SumArraysKernel<F>;
+    using Second = AddBlocksKernel<T>;
+    const Index blocks = arrays.blocks(First::kElements);
+    const auto lease = launcher_.lease(bytes<double>(blocks));
+    double* const partial = static_cast<double*>(lease.data());
+    run(blocks, First::shared_bytes(), First{arrays, f, partial});
+    run(ceil_div(arrays.count, Second::kArrays), 0, Second{arrays, First::kElements, partial, out});
+  }
 
   template <class T>
   void gemm(const Gemm<T>& g) const {

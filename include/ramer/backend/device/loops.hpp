@@ -1,4 +1,4 @@
-// map, map_2d, sum and the reductions as kernels. Who adds what to what depends on the shape alone.
+// map, map_2d, sum, the reductions and what goes through many arrays as kernels. Who adds what to what depends on the shape alone.
 #pragma once
 
 #include "ramer/backend/device/block.hpp"
@@ -190,6 +190,75 @@ template <class T>
 struct PutTarget {
   Target<T> out;
   RAMER_HD void operator()(Index c, T value) const { out.put(c, value); }
+};
+
+template <class F>
+struct MapArraysKernel {
+  static constexpr int kThreads = 256;
+  static constexpr Index kElements = 2048;
+  Arrays arrays;
+  F f;
+  template <class Block>
+  RAMER_HD void operator()(Block& block, Index id, std::byte*) const {
+    const Arrays::Block part = arrays.block(id, kElements);
+    const auto g = f(part.array);
+    block.own([&](int t) {
+      for (Index i = part.begin + t; i < part.end; i += kThreads) g(i);
+    });
+  }
+};
+
+/// partial[block] = the sum of a block's terms.
+template <class F>
+struct SumArraysKernel {
+  static constexpr int kThreads = 256;
+  static constexpr Index kElements = 4096;
+  Arrays arrays;
+  F f;
+  double* partial;
+  static constexpr std::size_t shared_bytes() { return kThreads / kLanes * sizeof(double); }
+  template <class Block>
+  RAMER_HD void operator()(Block& block, Index id, std::byte* shared) const {
+    const Arrays::Block part = arrays.block(id, kElements);
+    const auto g = f(part.array);
+    typename Block::template Own<double, 1> sum(block);
+    block.own([&](int t) {
+      double total = 0;
+      for (Index i = part.begin + t; i < part.end; i += kThreads) total += static_cast<double>(g(i));
+      *sum(t) = total;
+    });
+    const double total = sum_of_block<Block, double>(block, sum, kThreads, reinterpret_cast<double*>(shared));
+    block.own([&](int t) {
+      if (t == 0) partial[id] = total;
+    });
+  }
+};
+/// 32 threads add up the blocks of an array.
+template <class T>
+struct AddBlocksKernel {
+  static constexpr int kThreads = 256, kArrays = kThreads / kLanes;
+  Arrays arrays;
+  Index elements;  // of a block
+  const double* partial;
+  Target<T> out;
+  template <class Block>
+  RAMER_HD void operator()(Block& block, Index id, std::byte*) const {
+    typename Block::template Own<double, 1> sum(block);
+    block.own([&](int t) {
+      const Index s = id * kArrays + t / kLanes;
+      double total = 0;
+      if (s < arrays.count) {
+        const Index first = arrays.first_block(s, elements), blocks = ceil_div(arrays.size(s), elements);
+        for (Index b = t % kLanes; b < blocks; b += kLanes) total += partial[first + b];
+      }
+      *sum(t) = total;
+    });
+    block.sum_lanes(sum);
+    block.own([&](int t) {
+      const Index s = id * kArrays + t / kLanes;
+      if (s < arrays.count && t % kLanes == 0) out.put(s, static_cast<T>(*sum(t)));
+    });
+  }
 };
 
 }  // namespace ramer::backend::device
