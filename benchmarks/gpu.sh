@@ -45,6 +45,10 @@ for recipe in carat ramer-released; do
       name=bench.$recipe.$batch.$math
       step "$name" "$bin/ramer_bench_cuda" "recipe=$recipe" "batch=$batch" "math=$math" "json=$out/$name.json"
     done
+    for longest in 64 256 100000; do
+      name=bench.$recipe.$batch.tf32.graphs$longest
+      step "$name" "$bin/ramer_bench_cuda" "recipe=$recipe" "batch=$batch" math=tf32 "graphs=$longest" "json=$out/$name.json"
+    done
     [ -n "$python" ] || continue
     for style in published fused; do
       for matmul in highest high; do  # high: tf32

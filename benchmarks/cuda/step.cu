@@ -1,5 +1,6 @@
 // Times a training step or a prediction on a GPU, on random data at the sizes of CMU-MOSEI.
-//   ramer_bench_cuda [recipe=carat|ramer-released] [mode=train|eval] [math=fp32|tf32|bf16] [batch=64] [steps=20] [warmup=5] [json=FILE]
+// graphs=256: steps are launched as graphs of at most 256 kernels and copies.
+//   ramer_bench_cuda [recipe=carat|ramer-released] [mode=train|eval] [math=fp32|tf32|bf16] [graphs=0] [batch=64] [steps=20] [warmup=5] [json=FILE]
 #include <cuda_runtime.h>
 
 #include <cstdio>
@@ -58,12 +59,12 @@ Json timed(const Options& o, const Cuda& gpu) {
 
 int run(int argc, char** argv) {
   Options o{{"recipe", "carat"}, {"mode", "train"}, {"math", "fp32"}, {"batch", "64"},
-            {"steps", "20"},     {"warmup", "5"},   {"json", ""}};
+            {"graphs", "0"},     {"steps", "20"},   {"warmup", "5"},  {"json", ""}};
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
     const std::size_t at = argument.find('=');
     require<ConfigError>(at != std::string::npos && o.contains(argument.substr(0, at)), "unknown argument ", argument,
-                         "; known are recipe=, mode=, ", "math=, batch=, steps=, warmup= and json=");
+                         "; known are recipe=, mode=, ", "math=, graphs=, batch=, steps=, warmup= and json=");
     o[argument.substr(0, at)] = argument.substr(at + 1);
   }
   const std::map<std::string, Cuda::Math> maths{
@@ -71,12 +72,14 @@ int run(int argc, char** argv) {
   require<ConfigError>(maths.contains(o["math"]), "math=", o["math"], " is none of fp32, tf32 and bf16");
   require<ConfigError>(o["recipe"] == "carat" || o["recipe"] == "ramer-released", "recipe=", o["recipe"],
                        " is none of carat and ramer-released");
-  const Cuda gpu(0, maths.at(o["math"]));
+  const Cuda gpu = Cuda(0, maths.at(o["math"])).with_graphs(std::stoul(o["graphs"]));
   cudaDeviceProp device{};
   backend::cuda::check(cudaGetDeviceProperties(&device, 0), "asking for the device");
   Json result = o["recipe"] == "carat" ? timed<recipe::Carat>(o, gpu) : timed<recipe::RamerReleased>(o, gpu);
   for (const auto& [key, value] : o) result["options"][key] = value;
   result["device"] = device.name;
+  const auto counts = gpu.graph_counts();
+  result["graphs"] = {{"plain", counts.plain}, {"instantiated", counts.instantiated}, {"updated", counts.updated}};
   std::printf("%s, %zu MiB on the device: ", device.name,
               static_cast<std::size_t>(result["device_bytes"].get<std::int64_t>()) >> 20);
   report(o["recipe"] + ", " + o["mode"] + ", " + o["math"] + ", batch " + o["batch"], result, o["json"]);

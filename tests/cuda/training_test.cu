@@ -38,6 +38,17 @@ TEST_CASE("a training run has the same bits from run to run") {
   CHECK(test::trace<recipe::Ramer, Cuda, Float>({}) == test::trace<recipe::Ramer, Cuda, Float>({}));
 }
 
+TEST_CASE("training in graphs has the bits of training kernel after kernel") {
+  RAMER_NEEDS();
+  const auto plain = test::trace<recipe::Ramer, Cuda, Float>({});
+  for (const std::size_t longest : {std::size_t{40}, std::size_t{256}, std::size_t{100000}}) {
+    const Cuda gpu = Cuda().with_graphs(longest);
+    CHECK(test::trace<recipe::Ramer, Cuda, Float>({}, gpu) == plain);
+    CHECK(test::trace<recipe::Ramer, Cuda, Float>({}, gpu) == plain);  // every form has been met
+    CHECK(gpu.graph_counts().updated > 0);
+  }
+}
+
 TEST_CASE("training with products in tf32 and bf16 stays near") {
   RAMER_NEEDS();
   const auto exact = test::trace<recipe::Ramer, Cuda, Float>({});

@@ -27,9 +27,18 @@ class Cuda : public device::Kernels<cuda::Launcher> {
     other.math_ = math;
     return other;
   }
+  /// The same stream, on which training steps are launched as graphs of at most so many kernels and copies each; 0: as they come.
+  Cuda with_graphs(std::size_t longest = 256) const {
+    Cuda other = *this;
+    other.longest_graph_ = longest;
+    return other;
+  }
   /// Returns when every kernel has run.
   void wait() const { launcher().wait(); }
-  cudaStream_t stream() const { return launcher().stream(); }
+  cudaStream_t stream() const { return launcher().driver().stream(); }
+  /// See StreamLauncher::Hold. For steps that call this again and again in the same order.
+  cuda::Launcher::Hold hold() const { return launcher().hold(longest_graph_); }
+  device::GraphCounts graph_counts() const { return launcher().graph_counts(); }
 
   template <class T>
   void gemm(const Gemm<T>& g) const {
@@ -51,7 +60,9 @@ class Cuda : public device::Kernels<cuda::Launcher> {
     const Epilogue<T>& e = g.epilogue;
     const bool bare = e.activation == Activation::None && !e.preactivation;
     const auto product = [&](const T* bias) {
-      return products_->multiply(g, batch, stride_a, stride_b, stride_c, bias, math_, launcher().stream());
+      const auto call = products_->prepare(g, batch, stride_a, stride_b, stride_c, bias, math_);
+      if (call) launcher().call(*call);
+      return call.has_value();
     };
     if (g.k > 0 && ((bare && !e.bias) || batch == 1)) {
       if (bare && e.bias && std::is_same_v<T, float> && product(e.bias)) return;
@@ -66,6 +77,7 @@ class Cuda : public device::Kernels<cuda::Launcher> {
 
   std::shared_ptr<cuda::Products> products_;
   Math math_;
+  std::size_t longest_graph_ = 0;
 };
 
 static_assert(Backend<Cuda>);

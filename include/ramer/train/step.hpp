@@ -31,6 +31,15 @@ struct CollectTerms {
   T* to;
   RAMER_HD void operator()(Index i) const { to[i] = *from[i]; }
 };
+/// While the result lives, a backend that can make launches together (backend::Cuda, as graphs) may hold them back.
+template <class Backend>
+auto hold_launches([[maybe_unused]] Backend& backend) {
+  if constexpr (requires { backend.hold(); }) {
+    return backend.hold();
+  } else {
+    return 0;
+  }
+}
 }  // namespace detail
 
 /// Runs training steps on a model. Holds what a step needs besides the model: workspace, gradients, optimizer.
@@ -51,6 +60,7 @@ class Stepper {
   StepReport run(const Batch& batch, std::uint64_t step, double total_steps, nn::Taps<E>* taps = nullptr) {
     require<DataError>(batch.has_labels(), "a training batch needs labels");
     StepReport report;
+    [[maybe_unused]] const auto held = detail::hold_launches(model_.backend());
     model_.module().build_plan(workspace_.plan, batch, true, RandomStream(seed_, name_hash("shuffle"), step));
     gradients_.begin_step();
     for (int phase = 0; phase < ModelType::phases; ++phase) {

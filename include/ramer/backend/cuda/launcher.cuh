@@ -2,11 +2,11 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
-#include <mutex>
+#include <string>
 
 #include "ramer/backend/cuda/memory.cuh"
 #include "ramer/backend/device/block.hpp"
+#include "ramer/backend/device/stream_launcher.hpp"
 
 namespace ramer::backend::cuda {
 
@@ -74,73 +74,101 @@ __global__ void __launch_bounds__(K::kThreads) run_kernel(const __grid_constant_
   kernel(block, static_cast<Index>(blockIdx.x), reinterpret_cast<std::byte*>(ramer_shared));
 }
 
-/// Copies share their stream, their scratch and their staging. Host threads may share one: their kernels then follow one another.
-class Launcher {
+/// One device and one stream of it, as device::StreamLauncher asks for them.
+class Driver {
  public:
   using Memory = DeviceMemory;
+  using Stream = cudaStream_t;
+  using Event = cudaEvent_t;
+  using Graph = cudaGraph_t;
+  using Executable = cudaGraphExec_t;
 
-  class Lease {
-   public:
-    Lease(std::mutex& mutex, Scratch& scratch, std::size_t bytes) : lock_(mutex), data_(scratch.grow(bytes)) {}
-    void* data() const { return data_; }
-
-   private:
-    std::unique_lock<std::mutex> lock_;
-    void* data_;
-  };
-
-  explicit Launcher(int device) : state_(std::make_shared<State>(device)) {}
+  /// Makes a device the calling thread's current one before anything is made on it.
+  explicit Driver(int device) {
+    int count = 0, major = 0;
+    check(cudaGetDeviceCount(&count), "backend::Cuda");
+    require<DeviceError>(device >= 0 && device < count, "there is no CUDA device ", device, ": this machine has ", count);
+    check(cudaSetDevice(device), "CUDA device " + std::to_string(device));
+    check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "asking what a GPU can do");
+    require<DeviceError>(major >= 8, "CUDA device ", device, " has compute capability ", major,
+                         ".x: backend::Cuda needs 8.0 or newer");
+    check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
+  }
+  Driver(const Driver&) = delete;
+  Driver& operator=(const Driver&) = delete;
+  ~Driver() {
+    cudaStreamSynchronize(stream_);
+    cudaStreamDestroy(stream_);
+  }
+  Stream stream() const { return stream_; }
 
   template <class K>
-  void launch(Index blocks, std::size_t shared_bytes, const K& kernel) const {
+  static void launch(const K& kernel, Index blocks, std::size_t shared_bytes, Stream stream) {
     static_assert(K::kThreads <= 1024 && sizeof(K) <= 4000);
     require<DeviceError>(blocks <= 0x7FFFFFFF, "a kernel of ", blocks,
                          " blocks: a GPU takes at most 2147483647; use a smaller batch");
-    run_kernel<K><<<static_cast<unsigned>(blocks), K::kThreads, shared_bytes, state_->stream>>>(kernel);
+    run_kernel<K><<<static_cast<unsigned>(blocks), K::kThreads, shared_bytes, stream>>>(kernel);
     check(cudaGetLastError(), "launching a kernel");
   }
-  Lease lease(std::size_t bytes) const { return {state_->scratch_mutex, state_->scratch, bytes}; }
+  static void copy(const void* from, std::size_t bytes, void* to, Stream stream) {
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream), "copying on the GPU");
+  }
+  static void copy_up(const void* pinned, std::size_t bytes, void* to, Stream stream) {
+    check(cudaMemcpyAsync(to, pinned, bytes, cudaMemcpyHostToDevice, stream), "copying to the GPU");
+  }
+  void copy_down(const void* from, std::size_t bytes, void* to) const {
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream_), "copying from the GPU");
+  }
+  void wait() const { check(cudaStreamSynchronize(stream_), "running kernels"); }
 
-  void copy(const void* from, std::size_t bytes, void* to) const {
-    if (bytes > 0) check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, state_->stream), "copying on the GPU");
+  static void* pin(std::size_t bytes) {
+    void* p = nullptr;
+    check(cudaMallocHost(&p, bytes), "pinned host memory");
+    return p;
   }
-  /// Waits, and so reports what kernels before it did wrong.
-  void to_host(const void* from, std::size_t bytes, void* to) const {
-    if (bytes > 0) check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, state_->stream), "copying from the GPU");
-    wait();
+  static void unpin(void* p) { cudaFreeHost(p); }
+  static Event event() {
+    Event event = nullptr;
+    check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "making an event");
+    return event;
   }
-  void from_host(const void* from, std::size_t bytes, void* to) const {
-    const std::lock_guard lock(state_->staging_mutex);
-    state_->staging.upload(from, bytes, to, state_->stream);
-  }
-  void wait() const { check(cudaStreamSynchronize(state_->stream), "running kernels"); }
+  void record(Event event) const { check(cudaEventRecord(event, stream_), "copying to the GPU"); }
+  static void wait(Event event) { check(cudaEventSynchronize(event), "copying to the GPU"); }
+  static void destroy(Event event) { cudaEventDestroy(event); }
 
-  cudaStream_t stream() const { return state_->stream; }
-  int device() const { return state_->device; }
+  // Graphs. What fails here leaves no error behind: it is done without a graph.
+  /// Relaxed: the library neither allocates nor waits in a recording; the driver may, where it loads a kernel's code.
+  static bool begin(Stream stream) { return fine(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed)); }
+  static Graph end(Stream stream) {
+    Graph graph = nullptr;
+    return fine(cudaStreamEndCapture(stream, &graph)) ? graph : nullptr;
+  }
+  static std::size_t nodes(Graph graph) {
+    std::size_t count = 0;
+    return fine(cudaGraphGetNodes(graph, nullptr, &count)) ? count : 0;
+  }
+  static Executable instantiate(Graph graph) {
+    Executable executable = nullptr;
+    return fine(cudaGraphInstantiate(&executable, graph, 0)) ? executable : nullptr;
+  }
+  static bool update(Executable executable, Graph graph) {
+    cudaGraphExecUpdateResultInfo info{};
+    return fine(cudaGraphExecUpdate(executable, graph, &info));
+  }
+  static void launch(Executable executable, Stream stream) {
+    check(cudaGraphLaunch(executable, stream), "launching a graph of kernels");
+  }
+  static void destroy(Graph graph) { cudaGraphDestroy(graph); }
+  static void destroy(Executable executable) { cudaGraphExecDestroy(executable); }
 
  private:
-  /// Makes a device the calling thread's current one before anything is made on it.
-  struct Chosen {
-    int device;
-    explicit Chosen(int which) : device(which) {
-      int count = 0, major = 0;
-      check(cudaGetDeviceCount(&count), "backend::Cuda");
-      require<DeviceError>(device >= 0 && device < count, "there is no CUDA device ", device, ": this machine has ", count);
-      check(cudaSetDevice(device), "CUDA device " + std::to_string(device));
-      check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "asking what a GPU can do");
-      require<DeviceError>(major >= 8, "CUDA device ", device, " has compute capability ", major,
-                           ".x: backend::Cuda needs 8.0 or newer");
-    }
-  };
-  struct State : Chosen {
-    explicit State(int which) : Chosen(which) {}
-    ~State() { cudaStreamSynchronize(stream); }
-    Stream stream;
-    Scratch scratch;
-    Staging staging;
-    std::mutex scratch_mutex, staging_mutex;
-  };
-  std::shared_ptr<State> state_;
+  static bool fine(cudaError_t status) {
+    if (status != cudaSuccess) cudaGetLastError();
+    return status == cudaSuccess;
+  }
+  Stream stream_ = nullptr;
 };
+
+using Launcher = device::StreamLauncher<Driver>;
 
 }  // namespace ramer::backend::cuda

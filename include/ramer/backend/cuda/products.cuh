@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <tuple>
 #include <type_traits>
 
 #include "ramer/backend/contract.hpp"
 #include "ramer/backend/cuda/memory.cuh"
+#include "ramer/backend/device/staging.hpp"
 
 namespace ramer::backend::cuda {
 
@@ -31,11 +33,15 @@ class Products {
     cublasLtDestroy(handle_);
   }
 
-  /// `batch` products whose operands are strides apart: C = or += alpha op(A) op(B), plus bias per column where `bias` is set.
-  /// @return false if cuBLASLt has no way to do it; nothing has happened then
+  /// A product that cuBLASLt knows how to do, as a call with the stream.
   template <class T>
-  bool multiply(const Gemm<T>& g, Index batch, Index stride_a, Index stride_b, Index stride_c, const T* bias, Math math,
-                cudaStream_t stream) {
+  struct Call;
+
+  /// `batch` products whose operands are strides apart: C = or += alpha op(A) op(B), plus bias per column where `bias` is set.
+  /// @return none if cuBLASLt has no way to do it
+  template <class T>
+  std::optional<Call<T>> prepare(const Gemm<T>& g, Index batch, Index stride_a, Index stride_b, Index stride_c,
+                                 const T* bias, Math math) {
     const std::lock_guard lock(mutex_);
     const Key key{std::is_same_v<T, double>,
                   math,
@@ -57,14 +63,9 @@ class Products {
                   bias != nullptr};
     auto found = plans_.find(key);
     if (found == plans_.end()) found = plans_.emplace(key, make<T>(key, bias)).first;
-    Plan& plan = found->second;
-    if (!plan.works) return false;
-    if (bias) point_at(bias, plan);
-    const T alpha = g.alpha, beta = g.c.accumulate ? T(1) : T(0);
-    check(cublasLtMatmul(handle_, plan.product, &alpha, g.b, plan.a, g.a, plan.b, &beta, g.c.data, plan.c, g.c.data, plan.c,
-                         &plan.how, workspace_.grow(kWorkspace), kWorkspace, stream),
-          "multiplying matrices");
-    return true;
+    if (!found->second.works) return std::nullopt;
+    workspace_.grow(kWorkspace);
+    return Call<T>{this, &found->second, g.a, g.b, g.c, bias, g.alpha};
   }
 
  private:
@@ -94,6 +95,16 @@ class Products {
     return bytes;
   }
 
+  template <class T>
+  void run(const Call<T>& call, cudaStream_t stream) {
+    const std::lock_guard lock(mutex_);  // the plan holds the bias
+    const Plan& plan = *call.plan;
+    if (call.bias) point_at(call.bias, plan);
+    const T alpha = call.alpha, beta = call.c.accumulate ? T(1) : T(0);
+    check(cublasLtMatmul(handle_, plan.product, &alpha, call.b, plan.a, call.a, plan.b, &beta, call.c.data, plan.c,
+                         call.c.data, plan.c, &plan.how, workspace_.grow(kWorkspace), kWorkspace, stream),
+          "multiplying matrices");
+  }
   template <class T>
   static void point_at(const T* bias, const Plan& plan) {
     check(cublasLtMatmulDescSetAttribute(plan.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias),
@@ -178,9 +189,20 @@ class Products {
   }
 
   cublasLtHandle_t handle_ = nullptr;
-  Scratch workspace_;
+  device::Scratch<DeviceMemory> workspace_;
   std::map<Key, Plan> plans_;
   std::mutex mutex_;
+};
+
+template <class T>
+struct Products::Call {
+  Products* products;
+  const Plan* plan;
+  const T *a, *b;
+  Target<T> c;
+  const T* bias;
+  T alpha;
+  void operator()(cudaStream_t stream) const { products->run(*this, stream); }
 };
 
 }  // namespace ramer::backend::cuda

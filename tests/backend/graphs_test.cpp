@@ -1,0 +1,156 @@
+// Launches that are held back and made as graphs: the same bits as kernel after kernel, whatever the driver refuses.
+#include <doctest/doctest.h>
+
+#include <numeric>
+
+#include "backend/pretended.hpp"
+#include "backend/problems.hpp"
+#include "train/trace.hpp"
+
+using namespace ramer;
+using test::Pretended;
+using test::PretendedDriver;
+using test::Refusals;
+
+namespace {
+
+struct Asked {
+  explicit Asked(Refusals refuse) { PretendedDriver::refuse = refuse; }
+  ~Asked() { PretendedDriver::refuse = {}; }
+};
+
+struct AddTo {
+  double* x;
+  double value;
+  RAMER_HD void operator()(Index i) const { x[i] += value; }
+};
+struct Twice {
+  double* x;
+  RAMER_HD void operator()(Index i) const { x[i] *= 2; }
+};
+
+/// Steps of three kernels and an upload on 100 numbers, with other numbers in each.
+std::vector<double> steps(const Pretended& b, int count) {
+  Tensor<double, 1, Pretended::Memory> x(Shape{Index{100}}), y(Shape{Index{100}});
+  std::vector<double> host(100);
+  b.fill(x.data(), Index{100}, 1.0);
+  for (int step = 0; step < count; ++step) {
+    const auto held = b.hold();
+    std::iota(host.begin(), host.end(), step);
+    b.map(Index{100}, AddTo{x.data(), static_cast<double>(step)});
+    b.from_host(host.data(), Index{100}, y.data());
+    std::fill(host.begin(), host.end(), -1.0);  // has been read
+    b.map(Index{100}, Twice{y.data()});
+    b.copy(y.data(), Index{50}, x.data());
+    b.map(Index{100}, Twice{x.data()});
+  }
+  b.to_host(x.data(), Index{100}, host.data());
+  return host;
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("Training in graphs has the bits of training kernel after kernel", R, recipe::Ramer,
+                   recipe::RamerAlternating) {
+  PretendedDriver::launches = 0;
+  const auto plain = test::trace<R, Pretended, Float>({}, Pretended(0));
+  const long one_by_one = PretendedDriver::launches;
+  for (const std::size_t longest : {40, 100000}) {
+    const Pretended b(longest);
+    PretendedDriver::launches = 0;
+    CHECK(test::trace<R, Pretended, Float>({}, b) == plain);
+    CHECK(b.graph_counts().updated + b.graph_counts().instantiated > 0);
+    CHECK(PretendedDriver::launches < one_by_one);
+  }
+}
+
+TEST_CASE("Graphs of a form that was met are updated, and say what kernels in turn say") {
+  const auto expected = steps(Pretended(0), 6);
+  const Pretended b(100);
+  CHECK(steps(b, 6) == expected);
+  const auto counts = b.graph_counts();
+  CHECK(counts.plain == 1);
+  CHECK(counts.instantiated == 1);
+  CHECK(counts.updated == 4);
+  const Pretended cut(2);  // a step is three lists
+  CHECK(steps(cut, 6) == expected);
+  CHECK(cut.graph_counts().updated > 8);
+}
+
+TEST_CASE("What a driver refuses is done without a graph, or with a new one") {
+  const auto expected = steps(Pretended(0), 6);
+  Refusals refusals[5];
+  refusals[0].begin = refusals[1].end = refusals[2].instantiate = refusals[3].record = refusals[4].update = true;
+  for (const Refusals& refuse : refusals) {
+    const Asked asked(refuse);
+    const Pretended b(100);
+    CHECK(steps(b, 6) == expected);
+    const auto counts = b.graph_counts();
+    CHECK(counts.updated == 0);
+    CHECK(counts.plain == (refuse.update ? 1 : 6));
+    CHECK(counts.instantiated == (refuse.update ? 5 : 0));
+  }
+}
+
+TEST_CASE("An error in a recording is reported once it is called plainly, and the next call finds things in order") {
+  const Pretended b(100);
+  const Index too_many = Index{1} << 50;
+  double there = 0;
+  Tensor<double, 1, Pretended::Memory> x(Shape{Index{1}});
+  for (int round = 0; round < 3; ++round) {
+    {
+      const auto held = b.hold();
+      b.map(too_many, AddTo{x.data(), 0});
+      CHECK_THROWS_AS(b.to_host(x.data(), Index{1}, &there), DeviceError);
+      b.fill(x.data(), Index{1}, 4.0);
+      b.to_host(x.data(), Index{1}, &there);
+      CHECK(there == 4.0);
+      b.map(too_many, AddTo{x.data(), 0});
+    }
+    CHECK_THROWS_AS(b.to_host(x.data(), Index{1}, &there), DeviceError);  // the one that nobody waited for
+    CHECK_NOTHROW(b.to_host(x.data(), Index{1}, &there));
+  }
+  CHECK(steps(b, 3) == steps(Pretended(0), 3));
+}
+
+TEST_CASE("More uploads than there is pinned memory arrive whole, held back or not") {
+  const Index n = Index{1} << 18;  // two MiB each: two slots
+  for (const std::size_t longest : {0, 5, 1000}) {
+    const Pretended b(longest);
+    Tensor<double, 1, Pretended::Memory> x(Shape{6 * n}), y(Shape{6 * n});
+    for (int round = 0; round < 2; ++round) {
+      const auto held = b.hold();
+      std::vector<double> host(static_cast<std::size_t>(n) - 7);
+      for (Index k = 0; k < 6; ++k) {
+        std::fill(host.begin(), host.end(), static_cast<double>(100 * round + k));
+        b.from_host(host.data(), static_cast<Index>(host.size()), x.data() + k * n);
+        b.copy(x.data() + k * n, static_cast<Index>(host.size()), y.data() + k * n);
+      }
+      bool right = true;
+      for (Index k = 0; k < 6; ++k) {
+        b.to_host(y.data() + k * n, static_cast<Index>(host.size()), host.data());
+        for (const double v : host) right = right && v == static_cast<double>(100 * round + k);
+      }
+      CHECK(right);
+    }
+  }
+}
+
+TEST_CASE("Scratch that grows and memory that is freed wait for the launches that name them") {
+  const auto run = [](const Pretended& b) {
+    std::vector<double> results(2);
+    Tensor<double, 1, Pretended::Memory> x(Shape{Index{200000}}), sums(Shape{Index{2}});
+    const auto held = b.hold();
+    {
+      Tensor<double, 1, Pretended::Memory> gone(Shape{Index{20000}});
+      b.fill(gone.data(), Index{20000}, 3.0);
+      b.sum(Index{20000}, test::Square<double>{gone.data()}, 1.0, backend::Target<double>{sums.data(), false});
+    }
+    b.fill(x.data(), Index{200000}, 2.0);  // perhaps where the freed one was
+    b.sum(Index{200000}, test::Square<double>{x.data()}, 1.0, backend::Target<double>{sums.data() + 1, false});
+    b.to_host(sums.data(), Index{2}, results.data());
+    return results;
+  };
+  CHECK(run(Pretended(1000)) == std::vector<double>{9 * 20000.0, 4 * 200000.0});
+  CHECK(run(Pretended(0)) == std::vector<double>{9 * 20000.0, 4 * 200000.0});
+}
