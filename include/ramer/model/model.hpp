@@ -4,8 +4,10 @@
 #include <memory>
 
 #include "ramer/backend/default.hpp"
+#include "ramer/backend/detail/check_backend.hpp"
 #include "ramer/core/config.hpp"
 #include "ramer/core/schema.hpp"
+#include "ramer/model/detail/check_wiring.hpp"
 #include "ramer/model/recipes.hpp"
 
 namespace ramer {
@@ -21,12 +23,16 @@ concept Recipe = requires {
 template <class ModelType>
 struct Workspace {
   autodiff::Workspace<typename ModelType::Memory> memory;
-  typename ModelType::Plan plan;
+  typename ModelType::Plan plan;  ///< index arrays of the batch at hand
 };
 
 /// Immutable while it predicts: `predict` is const and may run on many threads at once, each with a Workspace of its own.
-template <Recipe R, class Backend_ = DefaultBackend, class Precision_ = Float>
+template <class R, class Backend_ = DefaultBackend, class Precision_ = Float>
 class Model {
+  static_assert(detail::CheckPrecision<Precision_>::value);
+  static_assert(detail::CheckWiring<R, nn::Engine<Backend_, Precision_>>::value);
+  static_assert(backend::detail::CheckBackend<Backend_, typename Precision_::Activation>::value);
+
  public:
   using RecipeType = R;
   using Backend = Backend_;
@@ -61,6 +67,7 @@ class Model {
     state_ = module_->blank_state();
   }
 
+  /// What it was made for.
   const Schema& schema() const { return schema_; }
   const Config& config() const { return module_->config(); }
   const std::vector<Parameter*>& parameters() { return parameters_; }
@@ -71,12 +78,15 @@ class Model {
     for (const Parameter* p : parameters_) n += p->size();
     return n;
   }
+  /// What training changes without a gradient.
   State& state() { return state_; }
   const State& state() const { return state_; }
+  /// The wiring's module; the kernels.
   const Module& module() const { return *module_; }
   Backend& backend() { return backend_; }
   const Backend& backend() const { return backend_; }
 
+  /// One for each parameter, for whoever trains.
   nn::Gradients<E> make_gradients() const {
     std::vector<Index> sizes;
     for (const Parameter* p : parameters_) sizes.push_back(p->size());
