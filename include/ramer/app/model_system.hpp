@@ -9,16 +9,21 @@
 
 namespace ramer::app {
 
+/// A model of recipe `R` on the CPU.
 template <Recipe R>
 class ModelSystem : public System {
  public:
-  using ModelType = Model<R, backend::Cpu>;
+  using ModelType = Model<R, backend::Cpu>;  ///< in float
 
+  /// Takes the model over.
   explicit ModelSystem(ModelType model) : model_(std::move(model)) {}
+  /// The model itself.
   ModelType& model() { return model_; }
 
+  /// As System says.
   const Schema& schema() const override { return model_.schema(); }
   Index parameter_count() const override { return model_.parameter_count(); }
+  /// As System says.
   train::Predictions<float> predict(const data::Dataset& dataset, std::span<const std::int32_t> samples,
                                     const train::PredictOptions& options) const override {
     return train::predict(model_, dataset, samples, options);

@@ -100,6 +100,7 @@ inline int run(int argc, const char* const* argv, const Program& program, std::o
   }
 }
 
+/// The same of recipes alone.
 template <Recipe... Recipes>
 int run(int argc, const char* const* argv, std::ostream& out = std::cout, std::ostream& err = std::cerr) {
   return run(argc, argv, Program(kinds<Recipes...>()), out, err);

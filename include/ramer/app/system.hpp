@@ -19,8 +19,9 @@ namespace ramer::app {
 class System {
  public:
   virtual ~System() = default;
-  virtual const Schema& schema() const = 0;
-  virtual Index parameter_count() const = 0;
+  virtual const Schema& schema() const = 0;   ///< what it must be shown
+  virtual Index parameter_count() const = 0;  ///< trainable numbers
+  /// Scores of samples. @throws DataError for data that do not fit
   virtual train::Predictions<float> predict(const data::Dataset& dataset, std::span<const std::int32_t> samples,
                                             const train::PredictOptions& options) const = 0;
   /// Scores of a batch, and of `names` the values that the system has. Nothing at all: it has no such values.
@@ -29,34 +30,35 @@ class System {
 
 /// What a training run is given.
 struct TrainJob {
-  data::Dataset dataset;
-  data::SplitSamples split;
-  std::vector<std::string> modalities;  ///< empty: all
-  io::Json model;                       ///< every setting of the recipe
-  train::TrainerConfig config;
-  std::filesystem::path folder;  ///< empty: nothing is written
-  bool resume = false;
-  int threads = 0;
-  train::Callbacks callbacks;
+  data::Dataset dataset;                     ///< train on it
+  data::SplitSamples split;                  ///< which samples train and validate
+  std::vector<std::string> modalities;       ///< empty: all
+  io::Json model;                            ///< every setting of the recipe
+  train::TrainerConfig config;               ///< how
+  std::filesystem::path folder;              ///< empty: nothing is written
+  bool resume = false;                       ///< go on with the run in `folder`
+  int threads = 0;                           ///< of the backend; 0: all that there are
+  train::Callbacks callbacks;                ///< what the caller wants to be told
   train::Metadata metadata;                  ///< of the model's file
   std::function<void(const System&)> ready;  ///< called once everything is checked, before anything is written
 };
 
+/// What training gives.
 struct TrainOutcome {
-  train::TrainResult result;
+  train::TrainResult result;       ///< how the run went
   std::unique_ptr<System> system;  ///< as selected
 };
 
 /// A recipe as the harness sees it.
 struct Kind {
-  std::string name;
+  std::string name;       ///< of the recipe
   bool resumable = true;  ///< whether training is long enough to be interrupted
   /// Settings under the keys "model.…", with their defaults.
   std::vector<io::Option> (*describe)() = nullptr;
   /// Every setting: the recipe's defaults, changed by these objects and then these assignments. @throws ConfigError
   io::Json (*resolve)(const std::vector<io::Json>& changes, const std::vector<std::string>& assignments) = nullptr;
-  TrainOutcome (*train)(const TrainJob&) = nullptr;
-  std::unique_ptr<System> (*load)(const train::Checkpoint&, int threads) = nullptr;
+  TrainOutcome (*train)(const TrainJob&) = nullptr;                                  ///< trains one; never null
+  std::unique_ptr<System> (*load)(const train::Checkpoint&, int threads) = nullptr;  ///< of a file
   bool seeded = true;  ///< whether the result depends on the seed
 };
 

@@ -17,11 +17,13 @@ namespace ramer::autodiff {
 template <class Memory>
 class Arena {
  public:
-  static constexpr std::size_t kAlignment = 64;
+  static constexpr std::size_t kAlignment = 64;  ///< of everything that is handed out, in bytes
   /// Unless more is asked for at once. What is not written to costs the host nothing; a device gives all of it.
   static constexpr std::size_t kLargestBlock = std::size_t{Memory::host ? 128 : 32} << 20;
 
+  /// Asks for nothing yet; the first block will have `first_block` bytes.
   explicit Arena(std::size_t first_block = std::size_t{1} << 20) : next_block_(first_block) {}
+  /// Takes the blocks over.
   Arena(Arena&& other) noexcept
       : blocks_(std::exchange(other.blocks_, {})),
         block_(std::exchange(other.block_, 0)),
@@ -37,6 +39,7 @@ class Arena {
   T* allocate(Index count) {
     return static_cast<T*>(allocate_bytes(static_cast<std::size_t>(count) * sizeof(T)));
   }
+  /// The same in bytes.
   void* allocate_bytes(std::size_t bytes) {
     bytes = (std::max<std::size_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
     while (block_ < blocks_.size() && used_ + bytes > blocks_[block_].size) {
@@ -58,8 +61,9 @@ class Arena {
   void rewind() { rewind({}); }
   /// A place to come back to.
   struct Mark {
-    std::size_t block = 0, used = 0;
+    std::size_t block = 0, used = 0;  ///< number of the block, bytes used of it
   };
+  /// The present place.
   Mark mark() const { return {block_, used_}; }
   /// Forgets what was allocated since. Its bytes stay as they are until the next allocations reach them.
   void rewind(Mark mark) {
@@ -88,6 +92,7 @@ class Arena {
 template <class Memory>
 class Pool {
  public:
+  /// A block of at least `bytes`, uninitialised.
   void* allocate(std::size_t bytes) {
     const std::size_t c = size_class(bytes);
     if (!free_[c].empty()) {
@@ -97,11 +102,14 @@ class Pool {
     }
     return arena_.allocate_bytes(class_size(c));
   }
+  /// Takes back a block that was asked for with as many bytes.
   void release(void* block, std::size_t bytes) { free_[size_class(bytes)].push_back(block); }
+  /// Takes everything back.
   void rewind() {
     for (auto& list : free_) list.clear();
     arena_.rewind();
   }
+  /// Bytes held from the system.
   std::size_t capacity() const { return arena_.capacity(); }
 
  private:

@@ -21,12 +21,14 @@
 
 namespace ramer::autodiff {
 
+/// How derivatives are compared.
 struct GradcheckOptions {
   double step = 1e-5;       ///< of the central difference
   double tolerance = 1e-6;  ///< of |analytic - numeric| / (1 + |numeric|)
-  std::uint64_t seed = 1;
+  std::uint64_t seed = 1;   ///< of inputs and cotangent
 };
 
+/// Inputs of an op, and the comparison. See above.
 template <class Backend = backend::Reference>
 class Gradcheck {
  public:
@@ -34,6 +36,7 @@ class Gradcheck {
   using TapeType = Tape<Backend, T>;
   using Options = GradcheckOptions;
 
+  /// On `backend`, whose memory must be the host's.
   explicit Gradcheck(Backend backend = Backend{}, Options options = {}) : backend_(std::move(backend)), options_(options) {}
 
   /// Adds an input with standard normal entries and returns its number.
@@ -50,6 +53,7 @@ class Gradcheck {
     std::copy(values.begin(), values.end(), value(which).data());
     return which;
   }
+  /// Input number `which`, to be changed at will.
   Tensor<T, 1>& value(int which) { return inputs_[static_cast<std::size_t>(which)]; }
 
   /// @return an empty string if all derivatives agree, else a sentence that names the first that does not

@@ -25,19 +25,22 @@ struct Workspace {
   Arena<Memory> values;        ///< what ops produce
   Arena<HostMemory> closures;  ///< nodes and slots
   Pool<Memory> adjoints;       ///< and scratch
+  /// An array of the host and where its copy is.
   struct Mirror {
-    const void* host;
-    std::size_t bytes;
-    void* place;
+    const void* host;   ///< where it was copied from
+    std::size_t bytes;  ///< its size
+    void* place;        ///< where the backend computes
   };
   std::vector<Mirror> mirrors;  ///< arrays of the host that this step has copied to where the backend computes
 
+  /// Forgets everything; memory is kept for the next step.
   void rewind() {
     mirrors.clear();
     values.rewind();
     closures.rewind();
     adjoints.rewind();
   }
+  /// Held from the system, all together.
   std::size_t bytes() const { return values.capacity() + closures.capacity() + adjoints.capacity(); }
 };
 
@@ -57,6 +60,7 @@ struct PutValue {
 };
 }  // namespace detail
 
+/// What has been computed, and the way back. One thread records on it; see the header's comment.
 template <class Backend_, class T>
 class Tape {
  public:
@@ -68,8 +72,8 @@ class Tape {
   /// A fresh value: `var` is the handle to pass on, `data` is where the op writes it.
   template <int Rank>
   struct Output {
-    Var<T, Rank> var;
-    T* data;
+    Var<T, Rank> var;  ///< to pass on
+    T* data;           ///< to write
   };
 
   /// Starts an empty tape. Without `recording` no slot and no closure is ever made: inference.
@@ -80,6 +84,7 @@ class Tape {
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 
+  /// The kernels, and whether closures are recorded.
   Backend& backend() { return *backend_; }
   bool recording() const { return recording_; }
 
@@ -90,6 +95,7 @@ class Tape {
     const bool tracked = recording_ && (inputs.tracked() || ...);
     return {Var<T, Rank>(data, shape, tracked ? make_slot(shape.size()) : nullptr), data};
   }
+  /// The same, tracked when the tape records and `tracked` is true.
   template <int Rank>
   Output<Rank> output_if(bool tracked, Shape<Rank> shape) {
     T* data = workspace_->values.template allocate<T>(shape.size());
@@ -188,6 +194,7 @@ class Tape {
   Target target(const Var<T, Rank>& x) {
     return target(x.slot());
   }
+  /// Of a slot, null: nobody wants it.
   Target target(Slot<T>* slot) {
     if (!slot) return {};
     if (!slot->adjoint) slot->adjoint = scratch(slot->size);
@@ -209,8 +216,8 @@ class Tape {
 
   /// A scalar and its factor in what is differentiated.
   struct Seed {
-    Var<T, 0> scalar;
-    T weight;
+    Var<T, 0> scalar;  ///< what is differentiated
+    T weight;          ///< its factor
   };
   /// Adds weight * d scalar to every adjoint. A seed of weight 0 sends nothing at all. Ends the recording.
   void reverse(std::span<const Seed> seeds) {

@@ -31,16 +31,21 @@ namespace ramer::backend {
 /// Where a result goes: `=` when `accumulate` is false, `+=` when it is true. Null when nobody wants it.
 template <class T>
 struct Target {
-  T* data = nullptr;
-  bool accumulate = false;
+  T* data = nullptr;        ///< first element; null: not wanted
+  bool accumulate = false;  ///< `+=`
 
+  /// Whether anybody wants it.
   RAMER_HD explicit operator bool() const { return data != nullptr; }
+  /// Puts or adds element i.
   RAMER_HD void put(Index i, T value) const { data[i] = accumulate ? data[i] + value : value; }
+  /// The target `offset` elements further on.
   RAMER_HD Target at(Index offset) const { return {data + offset, accumulate}; }
 };
 
+/// Whether a factor is read by columns.
 enum class Transpose : bool { No = false, Yes = true };
 
+/// What becomes of a pre-activation, see `activate`.
 enum class Activation { None, Relu, Tanh, Gelu, Sigmoid };
 
 /// y = act(u). Gelu is the exact one: u Phi(u).
@@ -79,26 +84,26 @@ RAMER_HD T activation_slope(Activation act, T u, T y) {
 /// not null, then apply `activation`.
 template <class T>
 struct Epilogue {
-  const T* bias = nullptr;
-  Activation activation = Activation::None;
-  T* preactivation = nullptr;
-  Index preactivation_stride = 0;
+  const T* bias = nullptr;                   ///< (n); null: none
+  Activation activation = Activation::None;  ///< applied last
+  T* preactivation = nullptr;                ///< (m, n) before the activation; null: not wanted
+  Index preactivation_stride = 0;            ///< between its rows
 };
 
 /// C (m, n) = or += alpha op(A) (m, k) op(B) (k, n); the epilogue is allowed only with `=`. In `gemm_batched` a stride of 0
 /// gives all products one A or one B; one C, into which they are added in their order, if it is accumulated into.
 template <class T>
 struct Gemm {
-  Transpose trans_a = Transpose::No, trans_b = Transpose::No;
-  Index m = 0, n = 0, k = 0;
-  T alpha = T(1);
-  const T* a = nullptr;
-  Index lda = 0;
-  const T* b = nullptr;
-  Index ldb = 0;
-  Target<T> c{};
-  Index ldc = 0;
-  Epilogue<T> epilogue{};
+  Transpose trans_a = Transpose::No, trans_b = Transpose::No;  ///< Yes: A is stored (k, m), B (n, k)
+  Index m = 0, n = 0, k = 0;                                   ///< rows and columns of C, length of the sums
+  T alpha = T(1);                                              ///< factor of the product
+  const T* a = nullptr;                                        ///< A
+  Index lda = 0;                                               ///< between A's rows, as stored
+  const T* b = nullptr;                                        ///< B
+  Index ldb = 0;                                               ///< between B's rows, as stored
+  Target<T> c{};                                               ///< C
+  Index ldc = 0;                                               ///< between C's rows
+  Epilogue<T> epilogue{};                                      ///< nothing unless asked for
 };
 
 /// The product with alpha = 1; only this way is it short where it is asked for.
@@ -111,14 +116,17 @@ Gemm<T> product(Transpose trans_a, Transpose trans_b, Index m, Index n, Index k,
 /// Inverted dropout at logical places: element (row, column) is kept when its draw is >= rate, and divided by 1 - rate.
 /// `row_key[r]` is the logical row, so that a token draws the same whether packed or padded.
 struct DropoutPlan {
-  RandomStream stream;
-  double rate = 0;
+  RandomStream stream;                     ///< of all draws
+  double rate = 0;                         ///< probability of 0 for an element
   const std::uint64_t* row_key = nullptr;  ///< (R); null: the row's number
 
+  /// Whether anything is dropped at all.
   RAMER_HD bool active() const { return rate > 0; }
+  /// What an element is multiplied with: 0 or 1 / (1 - rate).
   RAMER_HD double factor(std::uint64_t row, std::uint32_t column) const {
     return stream.uniform(row, column) >= static_cast<float>(rate) ? 1.0 / (1.0 - rate) : 0.0;
   }
+  /// Logical row of a row.
   RAMER_HD std::uint64_t key(Index row) const { return row_key ? row_key[row] : static_cast<std::uint64_t>(row); }
 };
 
@@ -126,32 +134,32 @@ struct DropoutPlan {
 /// Two passes; in a row of equal numbers x^ is exactly 0. y may be x.
 template <class T>
 struct LayerNorm {
-  Index rows = 0, cols = 0;
-  const T* x = nullptr;
+  Index rows = 0, cols = 0;     ///< R, D
+  const T* x = nullptr;         ///< (R, D)
   const T* residual = nullptr;  ///< null: h = x
   DropoutPlan dropout{};        ///< acts on x
-  const T* gain = nullptr;
-  const T* bias = nullptr;
-  T eps = T(1e-12);
-  T* y = nullptr;
-  T* normalized = nullptr;  ///< (R, D) x^, kept for the reverse; null: not wanted
-  T* inverse_sd = nullptr;  ///< (R)
+  const T* gain = nullptr;      ///< (D)
+  const T* bias = nullptr;      ///< (D)
+  T eps = T(1e-12);             ///< keeps a row of equal numbers finite
+  T* y = nullptr;               ///< (R, D)
+  T* normalized = nullptr;      ///< (R, D) x^, kept for the reverse; null: not wanted
+  T* inverse_sd = nullptr;      ///< (R)
 };
 
 /// The reverse of LayerNorm. dx and dresidual may be one buffer (a row that is its own residual): dresidual is put first, then dx.
 template <class T>
 struct LayerNormReverse {
-  Index rows = 0, cols = 0;
-  const T* dy = nullptr;
+  Index rows = 0, cols = 0;       ///< R, D
+  const T* dy = nullptr;          ///< (R, D)
   const T* normalized = nullptr;  ///< null: x^ = (y - bias) / gain, for gains that are normal numbers
-  const T* y = nullptr;
-  const T* bias = nullptr;  ///< (D)
-  const T* inverse_sd = nullptr;
-  const T* gain = nullptr;
-  DropoutPlan dropout{};
-  Target<T> dx{};
-  Target<T> dresidual{};
-  Target<T> dgain{}, dbias{};  ///< (D) sums over rows
+  const T* y = nullptr;           ///< (R, D), where `normalized` is null
+  const T* bias = nullptr;        ///< (D)
+  const T* inverse_sd = nullptr;  ///< (R)
+  const T* gain = nullptr;        ///< (D)
+  DropoutPlan dropout{};          ///< the forward's
+  Target<T> dx{};                 ///< (R, D)
+  Target<T> dresidual{};          ///< (R, D)
+  Target<T> dgain{}, dbias{};     ///< (D) sums over rows
 };
 
 /// Multi-head attention inside contiguous groups of rows (a sample's tokens, a segment's persons, ...).
@@ -163,23 +171,24 @@ struct LayerNormReverse {
 /// queries attend to group g's rows of k and v. A group without rows gives its queries 0.
 template <class T>
 struct Attention {
-  Index groups = 0, rows = 0, heads = 1, width = 0;
-  const std::int32_t* offsets = nullptr;  ///< (groups + 1)
-  Index longest = 0;                      ///< rows of the longest group
-  const std::uint8_t* key = nullptr;      ///< (rows); null: all
-  const std::uint8_t* uniform = nullptr;  ///< (groups); null: none
-  T scale = T(1);
-  const T *q = nullptr, *k = nullptr, *v = nullptr;
-  Index ld = 0;  ///< row stride of q, k and v
+  Index groups = 0, rows = 0, heads = 1, width = 0;  ///< width: of a head
+  const std::int32_t* offsets = nullptr;             ///< (groups + 1)
+  Index longest = 0;                                 ///< rows of the longest group
+  const std::uint8_t* key = nullptr;                 ///< (rows); null: all
+  const std::uint8_t* uniform = nullptr;             ///< (groups); null: none
+  T scale = T(1);                                    ///< of <q, k>, usually 1 / sqrt(width)
+  const T *q = nullptr, *k = nullptr, *v = nullptr;  ///< (rows, heads width)
+  Index ld = 0;                                      ///< row stride of q, k and v
   DropoutPlan
       dropout{};  ///< on p: row = key of the query with the head in bits 20..31, column = low 20 bits of the key row's key
-  T* out = nullptr;
-  Index ld_out = 0;
+  T* out = nullptr;                             ///< (rows or query_rows, heads width)
+  Index ld_out = 0;                             ///< between rows of `out`
   const std::int32_t* query_offsets = nullptr;  ///< (groups + 1); null: the queries are the rows
   Index query_rows = 0, longest_query = 0;      ///< of the queries, where they are rows of their own
   const std::uint64_t* key_row_key =
       nullptr;  ///< (rows) logical rows of the keys, where the queries are rows of their own; null: their numbers
 
+  /// Whether queries are rows of their own; their offsets; rows of their longest group.
   RAMER_HD bool crosses() const { return query_offsets != nullptr; }
   RAMER_HD const std::int32_t* queries() const { return crosses() ? query_offsets : offsets; }
   RAMER_HD Index longest_queries() const { return crosses() ? longest_query : longest; }
@@ -193,6 +202,7 @@ struct Attention {
 RAMER_HD inline std::uint64_t attention_row(std::uint64_t query_key, Index head) {
   return query_key | (static_cast<std::uint64_t>(head) << 20);
 }
+/// Column of the draw, from the logical row of the key.
 RAMER_HD inline std::uint32_t attention_column(std::uint64_t key_key) {
   return static_cast<std::uint32_t>(key_key & 0xFFFFFu);
 }
@@ -201,9 +211,9 @@ RAMER_HD inline std::uint32_t attention_column(std::uint64_t key_key) {
 /// memory each may take the place of its own input: a head's are read before any of them is put.
 template <class T>
 struct AttentionReverse {
-  Attention<T> forward{};
-  const T* dout = nullptr;
-  Target<T> dq{}, dk{}, dv{};
+  Attention<T> forward{};      ///< the problem as it was solved
+  const T* dout = nullptr;     ///< as `out`
+  Target<T> dq{}, dk{}, dv{};  ///< as q, k, v
   T* out =
       nullptr;  ///< where the forward's out is wanted again, rows ld_out apart; forward.out is not looked at and may be null
 };
@@ -227,10 +237,10 @@ struct SegmentPool {
 /// The reverse of SegmentPool, from the weights that it left. dscore is 0 in uniform segments.
 template <class T>
 struct SegmentPoolReverse {
-  SegmentPool<T> forward{};
-  const T* dout = nullptr;  ///< (S, C, D)
-  Target<T> dx{};           ///< (R, D)
-  Target<T> dscore{};       ///< (R, C)
+  SegmentPool<T> forward{};  ///< the problem as it was solved, with its weights
+  const T* dout = nullptr;   ///< (S, C, D)
+  Target<T> dx{};            ///< (R, D)
+  Target<T> dscore{};        ///< (R, C)
 };
 
 /// Supervised contrastive loss over N = rows + queue_rows unit vectors, rows first (Eq 11). With s = <z_i, z_a> / temperature,
@@ -242,19 +252,20 @@ struct SegmentPoolReverse {
 /// Cost: 2 width FLOP for each pair of an anchor and another row; a backend may count a pair of two anchors once.
 template <class T>
 struct Contrastive {
-  Index rows = 0, queue_rows = 0, width = 0, classes = 0;
-  bool queue_anchors = false;
-  T temperature = T(0.07);
-  const T* features = nullptr;              ///< (rows, width)
-  const std::int32_t* ids = nullptr;        ///< (rows)
-  const T* queue = nullptr;                 ///< (queue_rows, width)
-  const std::int32_t* queue_ids = nullptr;  ///< (queue_rows)
-  T* class_sum = nullptr;                   ///< (classes, width) sum of unit vectors per class, all N
-  T* class_count = nullptr;                 ///< (classes)
-  T* log_denominator = nullptr;             ///< (anchors) max_i + log(...)
-  T* anchor_loss = nullptr;                 ///< (anchors) loss_i
-  T* loss = nullptr;                        ///< scalar
+  Index rows = 0, queue_rows = 0, width = 0, classes = 0;  ///< N = rows + queue_rows
+  bool queue_anchors = false;                              ///< rows of the queue are anchors too
+  T temperature = T(0.07);                                 ///< eta
+  const T* features = nullptr;                             ///< (rows, width)
+  const std::int32_t* ids = nullptr;                       ///< (rows)
+  const T* queue = nullptr;                                ///< (queue_rows, width)
+  const std::int32_t* queue_ids = nullptr;                 ///< (queue_rows)
+  T* class_sum = nullptr;                                  ///< (classes, width) sum of unit vectors per class, all N
+  T* class_count = nullptr;                                ///< (classes)
+  T* log_denominator = nullptr;                            ///< (anchors) max_i + log(...)
+  T* anchor_loss = nullptr;                                ///< (anchors) loss_i
+  T* loss = nullptr;                                       ///< scalar
 
+  /// Number of anchors; row i of all N, and its class.
   RAMER_HD Index anchors() const { return rows + (queue_anchors ? queue_rows : 0); }
   RAMER_HD const T* row(Index i) const { return i < rows ? features + i * width : queue + (i - rows) * width; }
   RAMER_HD std::int32_t id(Index i) const { return i < rows ? ids[i] : queue_ids[i - rows]; }
@@ -264,9 +275,9 @@ struct Contrastive {
 /// (i, a) serves i's softmax and a's. Cost: 4 rows N width FLOP.
 template <class T>
 struct ContrastiveReverse {
-  Contrastive<T> forward{};
-  const T* dloss = nullptr;
-  Target<T> dfeatures{};
+  Contrastive<T> forward{};  ///< the problem as it was solved, with what it left
+  const T* dloss = nullptr;  ///< scalar
+  Target<T> dfeatures{};     ///< (rows, width)
 };
 
 namespace detail {

@@ -26,6 +26,7 @@ class Cpu : public HostArrays {
   /// @param threads that work on a kernel, the caller's among them; 0: as many as the machine has. With 1, no thread is
   /// made. No more of them run than the process allows TBB, as a rule one per processor.
   explicit Cpu(int threads = 0) : workers_(std::make_shared<cpu::Workers>(threads)) {}
+  /// Threads that may work on a kernel.
   int threads() const { return workers_->threads(); }
 
   template <class F>
@@ -99,6 +100,7 @@ class Cpu : public HostArrays {
   }
 
  protected:
+  /// Threads and scratch memory, for a backend that changes some kernels.
   cpu::Workers& workers() const { return *workers_; }
 
  private:

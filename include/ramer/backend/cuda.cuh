@@ -20,6 +20,7 @@ class Cuda : public device::Kernels<cuda::Launcher> {
   explicit Cuda(int device = 0, Math math = Math::Fp32)
       : Kernels(cuda::Launcher(device)), products_(std::make_shared<cuda::Products>()), math_(math) {}
 
+  /// The arithmetic of products.
   Math math() const { return math_; }
   /// The same stream with another arithmetic of products.
   Cuda with(Math math) const {

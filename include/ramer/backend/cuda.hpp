@@ -14,6 +14,7 @@ class CudaWithoutNvcc : public Reference {
   static_assert(compiled_by_nvcc,
                 "backend::Cuda needs nvcc: compile this source as CUDA and link ramer::cuda (docs/backends.md)");
 };
+/// Not for this compiler.
 using Cuda = CudaWithoutNvcc<false>;
 
 }  // namespace ramer::backend

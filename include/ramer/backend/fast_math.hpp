@@ -86,7 +86,7 @@ RAMER_HD RAMER_IN_LOOPS T fast_exp(T x) {
 /// e^(-u^2/2) and Phi(u), the cumulative normal distribution, which share their exponential.
 template <class T>
 struct Normal {
-  T bell, cdf;
+  T bell, cdf;  ///< e^(-u^2/2), Phi(u)
 };
 
 /// Phi to 2e-7 (lower tail: 1e-6 relative) in float, to rounding in double.
@@ -118,6 +118,7 @@ RAMER_HD RAMER_IN_LOOPS T gelu_slope(T u, const Normal<T>& normal) {
   return multiply_add(u * T(0.39894228040143267794), normal.bell, normal.cdf);
 }
 
+/// tanh: in float by a polynomial near 0 and fast_exp elsewhere, in double the standard one.
 template <class T>
 RAMER_HD RAMER_IN_LOOPS T fast_tanh(T u) {
   if constexpr (std::is_same_v<T, float>) {
@@ -134,6 +135,7 @@ RAMER_HD RAMER_IN_LOOPS T fast_tanh(T u) {
   }
 }
 
+/// 1 / (1 + e^-u), by fast_exp.
 template <class T>
 RAMER_HD RAMER_IN_LOOPS T fast_sigmoid(T u) {
   return T(1) / (T(1) + fast_exp(-u));

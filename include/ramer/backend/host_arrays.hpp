@@ -7,6 +7,7 @@
 
 namespace ramer::backend {
 
+/// `fill` and the copies of the contract, in host memory.
 struct HostArrays {
   using Memory = HostMemory;
 

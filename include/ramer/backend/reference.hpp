@@ -11,6 +11,7 @@
 
 namespace ramer::backend {
 
+/// One thread, host memory, no state.
 class Reference : public HostArrays {
  public:
   static constexpr const char* name = "reference";

@@ -37,13 +37,15 @@ struct LinearConfig {
 
 /// A fitted linear classifier. Its members are all that it is: store and restore them at will.
 struct LinearClassifier {
-  Index features = 0;                   ///< D
-  std::vector<double> mean, inverse;    ///< (D) of the training rows; inverse deviation, 0 for a constant column
+  Index features = 0;  ///< D
+  /// (D) of the training rows; inverse deviation, 0 for a constant column
+  std::vector<double> mean, inverse;
   std::vector<double> weight;           ///< (C, D) on standardised features
   std::vector<double> bias;             ///< (C)
   std::vector<Index> iterations;        ///< (C)
   std::vector<std::uint8_t> converged;  ///< (C) 0: max_iterations came first
 
+  /// C
   Index labels() const { return static_cast<Index>(bias.size()); }
 
   /// Fits to features x (N, D) and labels y (N, C) where mask (N, C) is not 0; an empty mask: everywhere. A label whose

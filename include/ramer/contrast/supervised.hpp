@@ -44,8 +44,8 @@ struct None {
 /// Which rows of [level][modality][b][j] enter the loss, in the order (b, level, modality, j), and their classes
 /// id = j + C (2 modality + (y ? 0 : 1)). Dropped: cells whose label is masked, and alpha rows of missing modalities.
 struct ContrastPlan {
-  GatherPlan rows;
-  std::vector<std::int32_t> ids;
+  GatherPlan rows;                ///< (N) which rows enter
+  std::vector<std::int32_t> ids;  ///< (N) their classes
 
   /// @param levels number of levels, the first one being alpha  @param present (M, B), or null: all are
   void build(Index batch, Index levels, Index modalities, Index labels, const std::uint8_t* y, const std::uint8_t* mask,
@@ -98,6 +98,7 @@ struct Queue {
   Queue() = default;
   /// Not yet filled.
   Queue(Index places, Index width) : rows(Shape{places, width}), ids(Shape{places}) {}
+  /// Filled with random rows.
   Queue(Index places, Index width, std::uint64_t seed, typename E::Backend& backend) : Queue(places, width) {
     draw(seed, backend);
   }
@@ -120,6 +121,7 @@ struct Queue {
     const std::vector<std::int32_t> none(static_cast<std::size_t>(places()), -1);
     backend.from_host(none.data(), places(), ids.data());
   }
+  /// Q
   Index places() const { return rows.extent(0); }
 
   /// Calls visit(name, tensor) for real tensors and visit(name, integers, lower, upper) for integers in [lower, upper).

@@ -16,7 +16,7 @@ namespace ramer {
 
 /// The tokens of one modality. R = number of tokens in the batch, D = width of a raw feature.
 struct ModalityBatch {
-  std::string name;
+  std::string name;                      ///< as in the schema
   Index width = 0;                       ///< D
   std::vector<float> features;           ///< (R, D); rows of zeros where the modality is unavailable, never NaN
   std::vector<std::uint8_t> available;   ///< (R)
@@ -25,13 +25,14 @@ struct ModalityBatch {
   std::vector<std::int32_t> segment;     ///< (R)
   std::vector<std::int32_t> position;    ///< (R) index into a position table
 
+  /// R
   Index rows() const { return static_cast<Index>(available.size()); }
 };
 
 /// B samples. Vectors keep their capacity from batch to batch.
 struct Batch {
-  Index size = 0;  ///< B
-  std::vector<ModalityBatch> modalities;
+  Index size = 0;                         ///< B
+  std::vector<ModalityBatch> modalities;  ///< (M) in the schema's order
 
   std::vector<std::int32_t> persons;         ///< (B) persons of the sample, P_b >= 1
   std::vector<std::int32_t> segments;        ///< (B) segments of the sample; 0 where modalities differ in length
@@ -50,6 +51,7 @@ struct Batch {
   std::vector<std::int64_t> id;      ///< (B) the caller's own sample number
   std::vector<std::int32_t> sample;  ///< (B) row of the data set
 
+  /// Which of the optional arrays there are.
   bool has_target() const { return !target_person.empty(); }
   bool has_labels() const { return !labels.empty(); }
   bool has_personality() const { return personality_width > 0; }

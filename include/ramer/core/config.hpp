@@ -75,16 +75,20 @@ constexpr std::string_view enum_name(E value) {
 
 /// Values that a number may take, or each number of a list. None holds NaN or an infinity.
 struct Range {
+  /// No end on this side.
   static constexpr double kUnbounded = std::numeric_limits<double>::infinity();
-  double low = -kUnbounded, high = kUnbounded;
-  bool above = false, below = false;  ///< `low` itself is outside, `high` itself is outside
+  double low = -kUnbounded, high = kUnbounded;  ///< inclusive, unless the next two say otherwise
+  bool above = false, below = false;            ///< `low` itself is outside, `high` itself is outside
 
+  /// Whether `x` is a finite number inside.
   constexpr bool holds(double x) const {
     return (above ? x > low : x >= low) && (below ? x < high : x <= high) && x > -kUnbounded && x < kUnbounded;
   }
+  /// In words, see below.
   friend std::ostream& operator<<(std::ostream& out, const Range& r);
 };
 
+/// Ranges of both ends, inclusive unless the name says otherwise.
 constexpr Range at_least(double low) { return {low, Range::kUnbounded}; }
 constexpr Range more_than(double low) { return {low, Range::kUnbounded, true}; }
 constexpr Range between(double low, double high) { return {low, high}; }

@@ -13,7 +13,7 @@ namespace ramer {
 /// What kernels see of a GatherPlan. `index[i]` is the source of place i, or -1: a row of zeros. The places that take source r
 /// are places[offsets[r]] ... places[offsets[r + 1] - 1], in ascending order.
 struct GatherView {
-  Index size = 0, sources = 0;
+  Index size = 0, sources = 0;  ///< places, source rows
   const std::int32_t* index = nullptr;
   const std::int32_t* offsets = nullptr;
   const std::int32_t* places = nullptr;
@@ -48,6 +48,7 @@ class GatherPlan {
         places_[static_cast<std::size_t>(cursor_[static_cast<std::size_t>(index[p])]++)] = static_cast<std::int32_t>(p);
     }
   }
+  /// Arrays of this plan, valid until it changes.
   GatherView view() const {
     return view([](const std::vector<std::int32_t>& array) { return array.data(); });
   }

@@ -14,6 +14,7 @@ struct Float {
 
 /// Double precision: the reference, and what gradient checks use.
 struct Double {
+  /// As in Float.
   using Parameter = double;
   using Activation = double;
   using Accumulator = double;

@@ -13,7 +13,7 @@ namespace ramer {
 
 /// Four 32-bit words.
 struct Philox4 {
-  std::uint32_t v[4];
+  std::uint32_t v[4];  ///< in the order in which the cipher gives them
 };
 
 namespace detail {
@@ -57,10 +57,11 @@ constexpr std::uint64_t name_hash(std::string_view name) {
 /// One named sequence of draws at one step.
 /// A position is (row, column): row might be sample * 2^32 + token, column a channel.
 struct RandomStream {
-  std::uint32_t key0 = 0, key1 = 0;
-  std::uint32_t step = 0;
+  std::uint32_t key0 = 0, key1 = 0;  ///< of the cipher: mixed from seed and stream
+  std::uint32_t step = 0;            ///< the counter's last word
 
   RandomStream() = default;
+  /// `stream`: usually name_hash of a name.
   RAMER_HD constexpr RandomStream(std::uint64_t seed, std::uint64_t stream, std::uint64_t at_step = 0)
       : key0(static_cast<std::uint32_t>(mix64(seed ^ mix64(stream)))),
         key1(static_cast<std::uint32_t>(mix64(seed ^ mix64(stream)) >> 32)),
@@ -70,6 +71,7 @@ struct RandomStream {
   RAMER_HD Philox4 quad(std::uint64_t row, std::uint32_t quad_index) const {
     return philox({{quad_index, static_cast<std::uint32_t>(row), static_cast<std::uint32_t>(row >> 32), step}}, key0, key1);
   }
+  /// The draw at a position: 32 bits, or uniform in [0, 1).
   RAMER_HD std::uint32_t word(std::uint64_t row, std::uint32_t column) const { return quad(row, column / 4).v[column % 4]; }
   RAMER_HD float uniform(std::uint64_t row, std::uint32_t column) const { return uniform01(word(row, column)); }
 

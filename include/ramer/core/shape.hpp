@@ -15,8 +15,9 @@ namespace ramer {
 template <int Rank>
 struct Shape {
   static_assert(Rank >= 0);
-  std::array<Index, static_cast<std::size_t>(Rank)> extents{};
+  std::array<Index, static_cast<std::size_t>(Rank)> extents{};  ///< from the slowest axis to the fastest
 
+  /// Extent of an axis; not checked.
   constexpr Index operator[](int axis) const { return extents[static_cast<std::size_t>(axis)]; }
   constexpr Index& operator[](int axis) { return extents[static_cast<std::size_t>(axis)]; }
 
@@ -26,8 +27,10 @@ struct Shape {
     for (Index e : extents) n *= e;
     return n;
   }
+  /// Equal extents.
   friend constexpr bool operator==(const Shape&, const Shape&) = default;
 
+  /// "(2, 3)"
   friend std::ostream& operator<<(std::ostream& out, const Shape& shape) {
     out << '(';
     for (int axis = 0; axis < Rank; ++axis) out << (axis ? ", " : "") << shape[axis];
@@ -35,6 +38,7 @@ struct Shape {
   }
 };
 
+/// Shape{2, 3} has rank 2.
 template <class... Extents>
 Shape(Extents...) -> Shape<static_cast<int>(sizeof...(Extents))>;
 

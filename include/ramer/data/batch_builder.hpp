@@ -50,6 +50,7 @@ namespace ramer::data {
 /// Whether a view shows one person alone.
 constexpr bool shows_target_alone(PersonView view) { return view == PersonView::kTarget || view == PersonView::kMoment; }
 
+/// What of a data set batches hold, in which order.
 struct BatchOptions {
   PersonView view = PersonView::kPersons;
   std::vector<std::string> modalities;  ///< which, in which order; empty: all, as the data set has them
@@ -71,6 +72,7 @@ struct BatchReport {
   Index targets_without_place = 0;  ///< the target exists nowhere: given one unavailable token at the nearest segment
   Index empty_samples = 0;          ///< nobody exists anywhere: one unavailable token (P = 1 without target: all T)
 
+  /// Adds up, count by count.
   BatchReport& operator+=(const BatchReport& other) {
     targets_moved += other.targets_moved;
     targets_without_place += other.targets_without_place;
@@ -87,6 +89,7 @@ class BatchBuilder {
   ///   several persons without target
   explicit BatchBuilder(Dataset dataset, BatchOptions options = {});
 
+  /// As given.
   const Dataset& dataset() const { return dataset_; }
   const BatchOptions& options() const { return options_; }
 

@@ -34,8 +34,8 @@ struct Modality {
 
 /// The tensors of a data set. They belong to `storage`; a View set to nothing is a tensor that is not there.
 struct DatasetTensors {
-  std::string name;
-  std::vector<Modality> modalities;
+  std::string name;                                               ///< what reports call it
+  std::vector<Modality> modalities;                               ///< (M)
   std::vector<std::string> label_names;                           ///< C
   std::vector<std::string> person_names;                          ///< P, or empty
   std::map<std::string, std::string> notes;                       ///< license, source, note, ...
@@ -50,6 +50,7 @@ struct DatasetTensors {
   std::shared_ptr<const void> storage;                            ///< keeps the memory of all of these
 };
 
+/// How strictly a data set is checked.
 struct DatasetOptions {
   bool replace_non_finite = false;  ///< features that are NaN or infinite become 0 and are counted, instead of an error
 };
@@ -72,6 +73,7 @@ class Dataset {
   }
 
   const std::string& name() const { return self_->t.name; }
+  /// What messages call it.
   const std::string& origin() const { return self_->origin; }
   Index size() const { return self_->samples; }                                     ///< N
   Index persons() const { return self_->persons; }                                  ///< P
@@ -79,6 +81,7 @@ class Dataset {
   /// T where all modalities have the same, else 0.
   Index times() const { return self_->times; }
 
+  /// (M), in the file's order.
   const std::vector<Modality>& modalities() const { return self_->t.modalities; }
   /// Place of a modality in `modalities()`. @throws DataError that lists the names that there are
   std::size_t modality(std::string_view name) const {
@@ -93,11 +96,13 @@ class Dataset {
     fail<DataError>(origin(), ": no label '", name, "'; there are ", list(label_names(), [](auto& s) { return s; }));
   }
 
+  /// As in DatasetTensors.
   const std::vector<std::string>& label_names() const { return self_->t.label_names; }
   const std::vector<std::string>& person_names() const { return self_->t.person_names; }
   const std::map<std::string, std::string>& notes() const { return self_->t.notes; }
   const DatasetTensors& tensors() const { return self_->t; }
 
+  /// Which of the optional tensors there are.
   bool has_labels() const { return self_->t.labels.has_value(); }
   bool has_target() const { return self_->t.target.has_value(); }
   bool has_personality() const { return self_->t.personality.has_value(); }
@@ -112,8 +117,11 @@ class Dataset {
       if (m.index(sample, person, time) >= 0) return true;
     return false;
   }
+  /// Whether a label of a sample is annotated.
   bool labelled(Index sample, Index label) const { return !self_->t.label_mask || (*self_->t.label_mask)(sample, label); }
+  /// The caller's own number of a sample; its place where none is given.
   std::int64_t id(Index sample) const { return self_->t.id ? (*self_->t.id)(sample) : sample; }
+  /// The group that a sample must not be torn from; without groups each is one of its own.
   std::int32_t group(Index sample) const {
     return self_->t.group ? (*self_->t.group)(sample) : static_cast<std::int32_t>(sample);
   }

@@ -21,13 +21,13 @@ struct ModalityArrays {
 
 /// A data set as plain arrays. An empty optional array is a tensor that is not there.
 struct DatasetArrays {
-  std::string name;
-  Index samples = 0;  ///< N
-  Index persons = 1;  ///< P
-  std::vector<ModalityArrays> modalities;
-  std::vector<std::string> label_names;   ///< C
-  std::vector<std::string> person_names;  ///< P, or empty
-  std::map<std::string, std::string> notes;
+  std::string name;                              ///< what reports call it
+  Index samples = 0;                             ///< N
+  Index persons = 1;                             ///< P
+  std::vector<ModalityArrays> modalities;        ///< (M)
+  std::vector<std::string> label_names;          ///< C
+  std::vector<std::string> person_names;         ///< P, or empty
+  std::map<std::string, std::string> notes;      ///< license, source, note, ...
   std::vector<std::uint8_t> exists;              ///< (N, P, T), optional
   std::vector<std::uint8_t> labels, label_mask;  ///< (N, C), optional
   Index personality_width = 0;                   ///< D_p

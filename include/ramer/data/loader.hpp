@@ -20,8 +20,9 @@
 
 namespace ramer::data {
 
+/// How an epoch is cut into batches, and how far ahead they are made.
 struct LoaderOptions {
-  Index batch_size = 64;
+  Index batch_size = 64;   ///< samples
   bool drop_last = false;  ///< leave out a last batch that is smaller than the others
   Index ahead = 2;         ///< batches that may be ready before they are asked for
   /// Applied to each batch, on the loader's thread, with the epoch's number: drop modalities, add noise, ...

@@ -15,8 +15,9 @@
 
 namespace ramer::data {
 
+/// In which order an epoch takes its samples.
 enum class SampleOrder {
-  kSequential,
+  kSequential,     ///< as given
   kShuffled,       ///< every sample once, in random order
   kClassWeighted,  ///< as many draws as samples, with replacement, samples of rare labels more often
 };
@@ -67,6 +68,7 @@ class Sampler {
     for (double w : class_weights(dataset, samples_)) cumulative_.push_back(total += w);
   }
 
+  /// As given.
   std::span<const std::int32_t> samples() const { return samples_; }
 
   /// The order of that epoch; reuses the capacity of `out`.

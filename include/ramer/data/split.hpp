@@ -19,8 +19,9 @@ namespace ramer::data {
 
 /// Samples of each part, ascending.
 struct SplitSamples {
-  std::vector<std::int32_t> train, validation, test;
+  std::vector<std::int32_t> train, validation, test;  ///< places in the data set
 
+  /// One of the three.
   const std::vector<std::int32_t>& of(Split split) const {
     return split == Split::kTrain ? train : split == Split::kValidation ? validation : test;
   }
@@ -46,7 +47,7 @@ inline std::vector<std::int32_t> all_samples(const Dataset& dataset) {
 
 /// Fold K of N, written K/N with 0 <= K < N.
 struct Fold {
-  Index index = 0, count = 5;
+  Index index = 0, count = 5;  ///< K, N
 };
 
 /// Reads "K/N". @throws ConfigError

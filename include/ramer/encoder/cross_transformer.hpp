@@ -10,29 +10,33 @@ namespace ramer::encoder {
 /// Packed rows of every sample. A row has a place among `places`, its number in a sequence without gaps; rows that are left out
 /// leave their place empty, so that nothing moves when a sample is shorter or lacks something.
 struct Sequence {
-  Index places = 0;
+  Index places = 0;                      ///< of the longest sample that there can be
   std::vector<std::int32_t> offsets{0};  ///< (B + 1)
   std::vector<std::int32_t> place;       ///< (R) in [0, places)
   std::vector<std::uint8_t> key;         ///< (R) whether others may attend to the row
 
+  /// R
   Index rows() const { return static_cast<Index>(place.size()); }
+  /// No samples, no rows.
   void clear(Index new_places) {
     places = new_places;
     offsets.assign(1, 0);
     place.clear();
     key.clear();
   }
+  /// A row of the sample at hand; `end_sample` ends it.
   void add(std::int32_t at, std::uint8_t is_key) {
     place.push_back(at);
     key.push_back(is_key);
   }
+  /// What was added since the last call is one sample.
   void end_sample() { offsets.push_back(static_cast<std::int32_t>(rows())); }
 };
 
 /// The second sequence of each sample behind the first: places [0, first.places) and from there on.
 struct JoinPlan {
-  Sequence rows;
-  Index longest = 0;
+  Sequence rows;                       ///< (R) first and second of each sample
+  Index longest = 0;                   ///< rows of the longest sample
   std::vector<std::uint8_t> attended;  ///< (R) the keys; all rows of a sample that has none
   std::vector<std::uint64_t> row_key;  ///< (R) sample * 2^32 + place
   GatherPlan from;                     ///< (R) row of [first; second]
@@ -71,6 +75,7 @@ struct JoinPlan {
     part.finish(2);
   }
 
+  /// What the layers are told of the rows: a sample's attend to each other.
   template <class E>
   nn::TokenRows token_rows(const nn::Context<E>& ctx) const {
     const auto groups = static_cast<Index>(rows.offsets.size()) - 1;
@@ -86,6 +91,7 @@ struct CrossTransformer {
   LayerStack<E> layers;
 
   CrossTransformer() = default;
+  /// Of `layer_count` layers.
   CrossTransformer(Index positions, Index hidden, Index heads, Index inner, Index layer_count, double dropout)
       : position({positions, hidden}, nn::Init::normal(0.02), true),
         part({2, hidden}, nn::Init::normal(0.02), true),
@@ -117,6 +123,7 @@ struct CrossTransformer {
 struct FusionPlan {
   std::vector<JoinPlan> join;
 
+  /// `order`: of the modalities, each once. @param positions rows of the position tables
   void build(const std::vector<Sequence>& modality, const Sequence& common, const std::vector<Index>& order,
              Index positions) {
     join.resize(order.size());
@@ -172,7 +179,7 @@ struct CrossChain {
   template <class E>
   struct Module {
     std::vector<Index> order;
-    std::vector<CrossTransformer<E>> cross;
+    std::vector<CrossTransformer<E>> cross;  ///< (M) one for each join
 
     Module() = default;
     /// @param positions rows of every position table

@@ -47,7 +47,7 @@ struct AlignmentPlan {
   GatherPlan available;               ///< (R') the available rows among all
   bool all = true;                    ///< all rows are available: nothing to gather
   std::vector<std::int32_t> offsets;  ///< (B + 1) available rows of each sample
-  nn::SequencePlan sequence;
+  nn::SequencePlan sequence;          ///< of the available rows, in the order of time
 
   /// Unavailable tokens are left out, as if the sample did not have them. Every sample gets `length` tokens, positions 0 ...
   /// length - 1, all of which are keys and are looked at. Where a sample has no available token the modality is missing: its
@@ -106,6 +106,7 @@ struct CtcAlignment {
     plan.build(m, c.length, positions, tokens);
   }
 
+  /// What the module gives: aligned rows, and the logits that a CTC loss takes.
   template <class E>
   struct Aligned {
     nn::Var<E, 2> rows;    ///< (B L, D)
@@ -114,7 +115,7 @@ struct CtcAlignment {
 
   template <class E>
   struct Module {
-    nn::Lstm<E> position;
+    nn::Lstm<E> position;  ///< (R', D) -> (R', L + 1): the place of a row, or none
 
     Module() = default;
     /// @throws ConfigError

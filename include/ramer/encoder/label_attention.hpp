@@ -11,11 +11,12 @@ namespace ramer::encoder {
 /// uniform over the looked-at rows where none is available. W (C, H), no bias.
 template <class E>
 struct LabelAttention {
-  nn::Parameter<E> weight;
+  nn::Parameter<E> weight;  ///< (C, H)
 
   LabelAttention() = default;
   LabelAttention(Index labels, Index width) : weight({labels, width}, nn::Init::xavier(width, labels), true) {}
 
+  /// h (R, H) -> (B, C, H); `which` names the modality in taps.
   nn::Var<E, 3> operator()(nn::Context<E>& ctx, nn::Var<E, 2> h, const LabelRows& plan, Index which) const {
     const auto segments = static_cast<Index>(plan.target_offsets.size()) - 1;
     // With one row per sample the softmax is 1 whatever the score: nothing is learned, and nothing must decay.

@@ -9,11 +9,12 @@ namespace ramer::encoder {
 
 /// Rows (B C) in the order (sample, label).
 struct LabelQueryPlan {
-  Index labels = 0;
+  Index labels = 0;                    ///< C
   GatherPlan label;                    ///< (B C) row of the embedding
   std::vector<std::int32_t> offsets;   ///< (B + 1)
   std::vector<std::uint64_t> row_key;  ///< (B C) sample * 2^32 + label
 
+  /// For B = `batch` samples.
   void build(Index batch, Index label_count) {
     labels = label_count;
     label.index.clear();
@@ -45,9 +46,9 @@ struct LabelDecoderConfig {
 template <class E>
 struct LabelDecoder {
   nn::Parameter<E> embedding;  ///< (C, H)
-  nn::LayerNorm<E> norm;
+  nn::LayerNorm<E> norm;       ///< of the embedding
   nn::Dropout dropout;
-  std::vector<nn::DecoderLayer<E>> layer;
+  std::vector<nn::DecoderLayer<E>> layer;  ///< self-attention of a sample's labels, attention to its memory
 
   LabelDecoder() = default;
   LabelDecoder(const LabelDecoderConfig& c, Index labels, Index hidden, Index heads, Index inner)

@@ -13,13 +13,14 @@ namespace ramer::encoder {
 
 /// Rows of one modality ordered for the two attentions. Groups without an available row attend uniformly to all of their rows.
 struct PersonSegmentPlan {
-  GatherPlan by_segment, by_person;           ///< permutations: segment-major rows, and back
-  std::vector<std::int32_t> segment_offsets;  ///< groups (sample, segment) of the permuted rows
-  std::vector<std::uint8_t> segment_key;      ///< available, permuted
-  std::vector<std::int32_t> person_offsets;   ///< groups (sample, person) of the original rows
-  std::vector<std::uint8_t> person_key;       ///< available
-  Index longest_segment = 0, longest_person = 0;
+  GatherPlan by_segment, by_person;               ///< permutations: segment-major rows, and back
+  std::vector<std::int32_t> segment_offsets;      ///< groups (sample, segment) of the permuted rows
+  std::vector<std::uint8_t> segment_key;          ///< available, permuted
+  std::vector<std::int32_t> person_offsets;       ///< groups (sample, person) of the original rows
+  std::vector<std::uint8_t> person_key;           ///< available
+  Index longest_segment = 0, longest_person = 0;  ///< rows of the largest group of each kind
 
+  /// @throws ShapeError for more rows than 32-bit indices reach
   void build(const Batch& batch, const ModalityBatch& m) {
     by_segment.index.clear();
     segment_key.clear();
@@ -66,8 +67,8 @@ struct PersonSegmentPlan {
 
 /// What an auxiliary task works out from a batch; each policy fills what it needs, per modality.
 struct AuxiliaryPlan {
-  std::vector<PersonSegmentPlan> attention;
-  std::vector<LabelRows> rows;
+  std::vector<PersonSegmentPlan> attention;  ///< (M) or empty
+  std::vector<LabelRows> rows;               ///< (M) or empty
 };
 
 struct PersonSegmentConfig {
@@ -99,7 +100,7 @@ struct PersonSegmentAttention {
   template <class E>
   struct Module {
     std::vector<nn::Linear<E>> reduce;  ///< one with personality, none without
-    typename E::Real factor = 1;
+    typename E::Real factor = 1;        ///< of each attention's result before it is added
 
     Module() = default;
     Module(Index hidden, bool with_personality, const Config& c) : factor(static_cast<typename E::Real>(c.scale)) {

@@ -35,7 +35,7 @@ struct LabelRows {
 
 /// Tokens of one modality: what its encoder and the label attention need. R rows, B samples.
 struct TokenPlan : LabelRows {
-  Index rows = 0, longest = 0;
+  Index rows = 0, longest = 0;         ///< R, rows of the longest sample
   std::vector<std::int32_t> offsets;   ///< (B + 1)
   std::vector<std::uint8_t> key;       ///< (R) available tokens; all tokens of a sample that has none
   std::vector<std::uint64_t> row_key;  ///< (R) sample * 2^32 + position
@@ -90,6 +90,7 @@ struct TokenPlan : LabelRows {
     target.finish(rows);
   }
 
+  /// What the layers are told of the rows: a sample's attend to each other.
   template <class E>
   nn::TokenRows token_rows(const nn::Context<E>& ctx) const {
     const auto groups = static_cast<Index>(offsets.size()) - 1;

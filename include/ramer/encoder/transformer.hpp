@@ -49,7 +49,7 @@ template <class E>
 struct LayerStack {
   nn::LayerNorm<E> norm;
   nn::Dropout dropout;
-  std::vector<nn::TransformerLayer<E>> layer;
+  std::vector<nn::TransformerLayer<E>> layer;  ///< (n)
 
   LayerStack() = default;
   LayerStack(Index hidden, Index heads, Index inner, Index layers, double rate, Index recompute = 0)
@@ -85,8 +85,8 @@ struct Transformer {
 
   template <class E>
   struct Module {
-    nn::LayerNorm<E> input_norm;
-    nn::Linear<E> input;
+    nn::LayerNorm<E> input_norm;   ///< of the raw features
+    nn::Linear<E> input;           ///< D_m to H
     nn::Parameter<E> position;     ///< (positions, H)
     nn::Parameter<E> target_time;  ///< (1, H), initially zero; empty unless the target's time is marked
     LayerStack<E> layers;

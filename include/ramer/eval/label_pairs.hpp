@@ -12,12 +12,13 @@ namespace ramer::eval {
 
 /// Counts of samples per pair of labels (i, j), row-major (C, C). A sample counts for a pair where both labels are annotated.
 struct LabelPairs {
-  std::size_t labels = 0;
+  std::size_t labels = 0;        ///< C
   std::vector<Index> together;   ///< i and j are true
   std::vector<Index> predicted;  ///< i is true, j is predicted. On the diagonal: true positives of i
   std::vector<Index> mistaken;   ///< i is true, j is predicted and not true. 0 on the diagonal
   std::vector<Index> annotated;  ///< i is true, j is annotated
 
+  /// Place of a pair.
   std::size_t at(std::size_t i, std::size_t j) const { return i * labels + j; }
 };
 

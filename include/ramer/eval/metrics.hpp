@@ -45,18 +45,22 @@ struct MetricOptions {
 
 /// How often a label, or all labels together, was right and wrong.
 struct Counts {
-  Index tp = 0, fp = 0, fn = 0, tn = 0;
+  Index tp = 0, fp = 0, fn = 0, tn = 0;  ///< cells: predicted and true, predicted, true, neither
 
+  /// All annotated cells; those that are true.
   Index cells() const { return tp + fp + fn + tn; }
   Index support() const { return tp + fn; }
+  /// 0 where the denominator is.
   double precision() const { return detail::ratio(tp, tp + fp); }
   double recall() const { return detail::ratio(tp, tp + fn); }
   double f1() const { return detail::ratio(2 * tp, 2 * tp + fp + fn); }
 
+  /// Adds up, count by count.
   Counts& operator+=(const Counts& o) {
     tp += o.tp, fp += o.fp, fn += o.fn, tn += o.tn;
     return *this;
   }
+  /// Equal counts.
   friend bool operator==(const Counts&, const Counts&) = default;
 };
 
@@ -123,6 +127,7 @@ double jaccard_accuracy(View<Score, 2> scores, View<const std::uint8_t, 2> truth
 
 /// Everything about thresholded scores of N samples and C labels.
 struct Metrics {
+  /// Accuracy: Jaccard. Precision, recall and micro-F1 are over all cells.
   double accuracy = 0, precision = 0, recall = 0, micro_f1 = 0, macro_f1 = 0, weighted_f1 = 0;
   std::vector<Counts> counts;              ///< (C) in the correct order
   std::vector<std::optional<double>> f1;   ///< (C) absent: no annotated cell

@@ -18,6 +18,7 @@ namespace ramer::eval {
 /// A number per label name; absent where the label does not allow it.
 using PerLabel = std::map<std::string, std::optional<double>>;
 
+/// Areas under the ROC curve.
 struct AucReport {
   std::optional<double> mean;
   PerLabel per_label;
@@ -28,6 +29,7 @@ struct AucReport {
   }
 };
 
+/// F1 by label.
 struct F1Report {
   PerLabel per_label;
   template <class Self, class Visitor>

@@ -105,7 +105,7 @@ struct Run {
   View<const std::uint8_t, 2> truth;    ///< (N, C)
   View<const std::uint8_t, 2> mask;     ///< (N, C), or empty: all annotated
   std::span<const std::int64_t> group;  ///< (N) any number, equal for samples that belong together, in every run
-  double threshold = 0.5;
+  double threshold = 0.5;               ///< a label is predicted where its score is above
 };
 
 /// Compares two systems by a metric. A system's value is the mean over its runs (seeds, folds) of the metric of each, as in

@@ -12,12 +12,13 @@
 
 namespace ramer::eval {
 
+/// Metrics of one class a sample.
 struct SingleLabelMetrics {
   double accuracy = 0;         ///< = micro-F1: every sample has one true and one predicted class
   double macro_f1 = 0;         ///< mean over the classes that occur in truth or prediction
   double weighted_f1 = 0;      ///< weighted by true support
   std::vector<Counts> counts;  ///< (C)
-  Index samples = 0;
+  Index samples = 0;           ///< that count
 };
 
 /// The class of each sample from one-hot labels (N, C); -1 where not all cells are annotated. mask (N, C) or empty.

@@ -14,9 +14,10 @@
 
 namespace ramer::eval {
 
+/// What tuning a threshold gives.
 struct ThresholdChoice {
-  double threshold = 0.5;
-  double micro_f1 = 0;  ///< with it, on the data it was chosen on
+  double threshold = 0.5;  ///< a label is predicted where its score is above
+  double micro_f1 = 0;     ///< with it, on the data it was chosen on
 };
 
 /// 0.01, 0.02, ... 0.99: for scores that are probabilities.

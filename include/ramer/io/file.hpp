@@ -67,6 +67,7 @@ class MappedFile {
   }
   MappedFile(MappedFile&& other) noexcept
       : path_(std::move(other.path_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  /// The two change places.
   MappedFile& operator=(MappedFile&& other) noexcept {
     std::swap(path_, other.path_);
     std::swap(data_, other.data_);
@@ -100,6 +101,7 @@ class FileSink {
       bytes = bytes.subspan(static_cast<std::size_t>(n));
     }
   }
+  /// The same for text.
   void write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
 
  private:

@@ -29,6 +29,7 @@
 
 namespace ramer::io {
 
+/// The one place that names the JSON library.
 using Json = nlohmann::json;
 
 /// Reads JSON text; `name` is what errors call it. A key that appears twice in one object is an error, and so is nesting
@@ -127,7 +128,7 @@ struct Option {
   std::string key;            ///< full key, "group.field"
   std::string type;           ///< such as "integer", "list of number", "number, 0 to 1", or an enum's names "a|b|c"
   std::string default_value;  ///< as --set would take it
-  std::string doc;
+  std::string doc;            ///< what the setting is for
 };
 
 namespace detail {

@@ -26,11 +26,12 @@ static_assert(std::endian::native == std::endian::little, "tensors are stored an
 /// What the header says of one tensor.
 struct TensorInfo {
   std::string name;
-  DType dtype = DType::kF32;
-  std::vector<Index> shape;
-  Index offset = 0;  ///< of its first byte, from the start of the file
-  Index bytes = 0;
+  DType dtype = DType::kF32;  ///< element type as stored
+  std::vector<Index> shape;   ///< from the slowest axis to the fastest
+  Index offset = 0;           ///< of its first byte, from the start of the file
+  Index bytes = 0;            ///< of all elements
 
+  /// Number of elements; whether the first one lies at a multiple of its size.
   Index size() const { return bytes / dtype_size(dtype); }
   bool aligned() const { return offset % dtype_size(dtype) == 0; }
 };
@@ -42,6 +43,7 @@ inline std::string shape_text(std::span<const Index> shape) {
   return text + ")";
 }
 
+/// What is tolerated in files of other origin.
 struct SafetensorsOptions {
   /// Files of other origin may have tensors that do not start at a multiple of their element size. With this they open, and
   /// `read` copies them; `view` still refuses.
@@ -60,9 +62,11 @@ class SafetensorsFile {
     return SafetensorsFile(path, options);
   }
 
+  /// As opened.
   const std::filesystem::path& path() const { return state_->file.path(); }
   /// Every tensor, by name.
   const std::vector<TensorInfo>& tensors() const { return state_->tensors; }
+  /// All metadata entries.
   const std::map<std::string, std::string>& metadata() const { return state_->metadata; }
 
   /// The metadata entry, or `otherwise`.
@@ -221,6 +225,7 @@ class SafetensorsWriter {
     const auto [at, fresh] = tensors_.try_emplace(std::move(name), Entry{dtype, std::move(shape), data, bytes});
     require<IoError>(fresh, "tensor '", at->first, "' added twice");
   }
+  /// The same, with the type's own dtype. @throws IoError for a span of another size
   template <class T>
   void add(std::string name, std::vector<Index> shape, std::span<const T> data) {
     const Index size = checked_size(shape);
@@ -228,10 +233,12 @@ class SafetensorsWriter {
                      data.size(), " elements");
     add(std::move(name), dtype_of<T>(), std::move(shape), data.data());
   }
+  /// The same for a view.
   template <class T, int Rank>
   void add(std::string name, View<T, Rank> view) {
     add(std::move(name), dtype_of<T>(), {view.shape().extents.begin(), view.shape().extents.end()}, view.data());
   }
+  /// An entry of the metadata; a later one of the same key replaces it.
   void set_metadata(std::string key, std::string value) { metadata_[std::move(key)] = std::move(value); }
 
   /// Writes the file, or leaves an older one as it was. @throws IoError

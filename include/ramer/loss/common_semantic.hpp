@@ -11,7 +11,7 @@ namespace ramer::loss {
 /// The head H -> C that all forms share, with dropout on its logits as released.
 template <class E>
 struct CommonSemanticHead {
-  nn::Linear<E> linear;
+  nn::Linear<E> linear;  ///< (C, H)
   nn::Dropout dropout;
 
   CommonSemanticHead() = default;

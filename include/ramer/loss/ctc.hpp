@@ -23,10 +23,10 @@ enum class CtcReduction {
 /// Index arrays of one batch. Vectors keep their capacity from batch to batch.
 struct CtcPlan {
   std::vector<std::int32_t> offsets, sample, target_offsets, target;  ///< see autodiff::CtcTargets
-  std::vector<double> weight;
-  Index longest_input = 0, longest_target = 0;
-  std::int32_t blank = 0;  ///< set it before `build`
-  bool zero_infinity = true;
+  std::vector<double> weight;                                         ///< (B) 0 where the sample does not count
+  Index longest_input = 0, longest_target = 0;                        ///< of any sample, in rows and labels
+  std::int32_t blank = 0;                                             ///< set it before `build`
+  bool zero_infinity = true;  ///< a target that no alignment gives counts 0, not infinity
 
   /// @param rows (B + 1) rows of the logits per sample  @param targets (B + 1) labels per sample
   /// @param labels packed labels  @param counts (B) samples that take part; empty: all
@@ -76,6 +76,7 @@ struct CtcPlan {
     build(rows, ends_, in_order_, reduction, counts);
   }
 
+  /// What the loss takes, with arrays where the backend computes.
   template <class E>
   autodiff::CtcTargets view(const nn::Context<E>& ctx) const {
     return {static_cast<Index>(weight.size()),

@@ -41,19 +41,23 @@ inline constexpr std::size_t kMostTerms = 24;  ///< of one forward pass
 template <class E>
 class Terms {
  public:
+  /// One loss term of the pass.
   struct Term {
     std::string_view name;  ///< a literal
-    nn::Var<E, 0> value;
-    double weight = 0;   ///< factor in the reported total
-    double adjoint = 0;  ///< factor in what is differentiated; differs where two players pull at one term
+    nn::Var<E, 0> value;    ///< unweighted
+    double weight = 0;      ///< factor in the reported total
+    double adjoint = 0;     ///< factor in what is differentiated; differs where two players pull at one term
   };
 
+  /// Adds a term that counts alike in the total and in what is differentiated.
   void add(std::string_view name, nn::Var<E, 0> value, double weight) { add(name, value, weight, weight); }
+  /// The same with two factors. An invalid `value` is no term.
   void add(std::string_view name, nn::Var<E, 0> value, double weight, double adjoint) {
     if (!value.valid()) return;
     require(count_ < terms_.size(), "more than ", terms_.size(), " loss terms");
     terms_[count_++] = {name, value, weight, adjoint};
   }
+  /// As added.
   std::span<const Term> list() const { return {terms_.data(), count_}; }
 
   /// Runs the reverse sweep. A term of weight 0 sends no adjoint.

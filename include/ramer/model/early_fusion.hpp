@@ -39,15 +39,17 @@ struct EarlyFusion {
   template <class Recipe>
   using Config = EarlyFusionConfig;
 
+  /// What the host works out of a batch.
   struct Plan {
-    Index batch = 0;
-    bool supervised = false;
+    Index batch = 0;                 ///< B
+    bool supervised = false;         ///< labels are there: losses exist
     std::vector<float> pooled;       ///< (B, W)
     std::vector<std::uint8_t> y;     ///< (B, C)
     std::vector<double> cell;        ///< (B, C) annotated / number of annotated
     std::vector<std::uint64_t> key;  ///< (B) row for dropout
   };
 
+  /// None: everything that training changes is a parameter.
   template <class E>
   struct State {
     template <class Self, class Visitor>
@@ -127,6 +129,7 @@ struct EarlyFusion {
 
 namespace ramer::recipe {
 
+/// A perceptron on pooled features.
 struct EarlyFusion {
   static constexpr const char* name = "early-fusion";
   using Wiring = wiring::EarlyFusion;

@@ -70,6 +70,7 @@ class Model {
   /// What it was made for.
   const Schema& schema() const { return schema_; }
   const Config& config() const { return module_->config(); }
+  /// Every parameter, in the module's order.
   const std::vector<Parameter*>& parameters() { return parameters_; }
   std::vector<const Parameter*> parameters() const { return {parameters_.begin(), parameters_.end()}; }
   /// Number of trainable numbers.
@@ -96,7 +97,7 @@ class Model {
   /// A loss term of a prediction, unweighted.
   struct TermValue {
     std::string_view name;  ///< a literal
-    double value = 0;
+    double value = 0;       ///< of this batch
   };
   /// What a prediction tells besides its scores.
   struct Look {

@@ -25,6 +25,7 @@ template <class Recipe>
 struct RamerParts {
   using Reconstruction = typename Recipe::Reconstruction;
   using Orthogonality = typename Recipe::Orthogonality;
+  /// Subspaces, codes, levels and terms that exist.
   static constexpr bool commonality = Recipe::Projection::commonality, specificity = Recipe::Projection::specificity;
   static constexpr bool codec = !Reconstruction::Codec::identity;
   static constexpr bool beta = Reconstruction::beta, gamma = Reconstruction::gamma;
@@ -39,6 +40,7 @@ template <class Recipe>
 struct RamerWeights : loss::Weights {
   using loss::Weights::operator=;
 
+  /// Whether the recipe has the term whose weight is called `term`.
   static constexpr bool has(std::string_view term) {
     using Parts = RamerParts<Recipe>;
     if (term.ends_with("_beta")) return Parts::beta;

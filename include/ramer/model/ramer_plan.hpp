@@ -13,23 +13,23 @@ namespace ramer::wiring {
 
 /// Index arrays of one batch. Reused from batch to batch; vectors keep their capacity.
 struct RamerPlan {
-  Index batch = 0, labels = 0;
+  Index batch = 0, labels = 0;                    ///< B, C
   std::vector<const ModalityBatch*> modality;     ///< in the model's order
   std::vector<encoder::TokenPlan> tokens;         ///< (M)
   std::vector<encoder::AlignmentPlan> alignment;  ///< (M) empty where rows are not aligned
   encoder::AuxiliaryPlan auxiliary;               ///< where the auxiliary task runs
 
-  bool personality = false, unknown_person = false;
-  encoder::TokenPlan personality_tokens;
-  GatherPlan personality_row;       ///< (R) row of Batch::personality
-  GatherPlan unknown;               ///< (R) 0 for a token of an unknown person, else -1
-  std::vector<std::uint8_t> known;  ///< (R)
+  bool personality = false, unknown_person = false;  ///< personality is used; somebody's is not known
+  encoder::TokenPlan personality_tokens;             ///< of the personality encoder
+  GatherPlan personality_row;                        ///< (R) row of Batch::personality
+  GatherPlan unknown;                                ///< (R) 0 for a token of an unknown person, else -1
+  std::vector<std::uint8_t> known;                   ///< (R)
 
   std::vector<std::uint8_t> present;  ///< (M, B) a[b, m]; all 1 under Missing::All
   bool any_missing = false;           ///< some a[b, m] is 0
 
   bool supervised = false;                          ///< labels are there: losses exist
-  std::vector<std::uint8_t> y, mask;                ///< (B, C)
+  std::vector<std::uint8_t> y, mask;                ///< (B, C)  ///< (B, C)
   std::vector<double> cell;                         ///< (B, C) annotated / number of annotated
   std::vector<double> alpha_cell;                   ///< (B, C) the same over samples with any modality
   std::vector<double> unshuffled_cell;              ///< (K, B, C) cell / K
@@ -38,8 +38,8 @@ struct RamerPlan {
   std::vector<std::vector<double>> present_slots;   ///< (M)(B) a / (C n_m)
   std::vector<std::vector<double>> present_sample;  ///< (M)(B) a / n_m
   std::vector<std::vector<double>> present_pair;    ///< (M (M - 1) / 2)(B) both present / their number
-  contrast::ContrastPlan contrast;
-  shuffle::ShufflePlan shuffle;
+  contrast::ContrastPlan contrast;                  ///< in training
+  shuffle::ShufflePlan shuffle;                     ///< in training
 
   /// (B) a[b, m] of one modality, where the kernels find it.
   template <class E>
@@ -119,6 +119,7 @@ struct RamerPlan {
     }
   }
 
+  /// Places of the personality encoder's position table.
   static Index positions_of_personality(const Schema& schema) {
     return schema.personality_positions > 0 ? schema.personality_positions : schema.modalities[0].positions;
   }

@@ -43,6 +43,7 @@ struct FinalScore {
 
 }  // namespace detail
 
+/// The paper's model, section 4, from encoders to aggregated labels.
 struct Ramer {
   template <class Recipe>
   using Config = RamerConfig<Recipe>;
@@ -53,7 +54,7 @@ struct Ramer {
   struct State {
     using Real = typename E::Real;
     std::vector<Tensor<Real, 3, typename E::Memory>> prototypes;  ///< per modality (2, C, D): positive, negative
-    contrast::Queue<E> queue;
+    contrast::Queue<E> queue;                                     ///< empty where the recipe has none
 
     /// Calls visit(name, tensor) for real tensors and visit(name, integers, lower, upper) for integers in [lower, upper).
     template <class Self, class Visitor>
@@ -83,10 +84,11 @@ struct Ramer {
     using Alignment = typename detail::ModuleOf<typename Recipe::Alignment, E>::type;
     using Reconstruction = typename Recipe::Reconstruction;
     using Parts = RamerParts<Recipe>;
+    /// What the recipe has.
     static constexpr bool has_c = Parts::commonality, has_s = Parts::specificity;
-    static constexpr bool has_beta = Parts::beta, has_gamma = Parts::gamma;
-    static constexpr Index levels = 1 + (has_beta ? 1 : 0) + (has_gamma ? 1 : 0);
-    static constexpr bool has_adversary = Parts::adversary, has_common_semantic = Parts::common_semantic;
+    static constexpr bool has_beta = Parts::beta, has_gamma = Parts::gamma;        ///< levels of reconstruction
+    static constexpr Index levels = 1 + (has_beta ? 1 : 0) + (has_gamma ? 1 : 0);  ///< alpha, and what is reconstructed
+    static constexpr bool has_adversary = Parts::adversary, has_common_semantic = Parts::common_semantic;  ///< terms
     static constexpr int phases = Recipe::Adversary::phases;
 
     Module(const Schema& given, const Config& config)
@@ -161,6 +163,7 @@ struct Ramer {
       return phases == 1 || name.starts_with("discriminator.") == (phase == 0);
     }
 
+    /// Width of Z, of prototypes and of the queue's rows.
     Index code_width() const { return Reconstruction::Codec::width(hidden_, config_.reconstruction); }
 
     /// The state's tensors, not yet filled.
@@ -171,6 +174,7 @@ struct Ramer {
       if constexpr (Recipe::Contrast::queue) s.queue = contrast::Queue<E>(config_.contrast.queue, code_width());
       return s;
     }
+    /// Prototypes of zeros, a queue of random rows.
     State make_state(std::uint64_t seed, typename E::Backend& backend) const {
       State s = blank_state();
       for (auto& mu : s.prototypes) backend.fill(mu.data(), mu.size(), Real(0));

@@ -22,7 +22,7 @@ struct TailorProjectionConfig {
 
 struct TailorWeights {
   double classification = 1.0;
-  double adversarial = 0.01, orthogonality = 5e-6, common_semantic = 0.5;
+  double adversarial = 0.01, orthogonality = 5e-6, common_semantic = 0.5;  ///< of the terms besides
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {

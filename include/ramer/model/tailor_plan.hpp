@@ -25,8 +25,8 @@ struct TailorPlan {
   std::vector<GatherPlan> common;                 ///< (M)(R_c) row of R_m at that place, or -1
   std::vector<std::uint8_t> same_rows;            ///< (M) R_m is R_c
   GatherPlan first;                               ///< (B) the sample's first row of R_c, or -1
-  encoder::FusionPlan fusion;
-  encoder::LabelQueryPlan labels;
+  encoder::FusionPlan fusion;                     ///< who is joined with whom
+  encoder::LabelQueryPlan labels;                 ///< queries of the label decoder
 
   bool supervised = false;                          ///< labels are there: losses exist
   std::vector<std::uint8_t> y;                      ///< (B, C)
@@ -100,6 +100,7 @@ struct TailorPlan {
     for (std::size_t m = 0; m < count; ++m)
       if (aligned_[m]) teach_alignment(m, rows[reference], length);
   }
+  /// Whether modality m of this batch came through an alignment.
   bool aligned(std::size_t m) const { return aligned_[m] != 0; }
 
  private:

@@ -20,6 +20,7 @@
 
 namespace ramer::wiring {
 
+/// TAILOR: extractors per token, a chain of cross transformers, a label decoder.
 struct Tailor {
   template <class Recipe>
   using Config = TailorConfig<Recipe>;
@@ -42,8 +43,8 @@ struct Tailor {
     using Var2 = nn::Var<E, 2>;
     using Alignment = typename detail::ModuleOf<typename Recipe::Alignment, E>::type;
     using Fusion = typename Recipe::Fusion::template Module<E>;
-    static constexpr bool aligns = Recipe::Alignment::enabled;
-    static constexpr bool has_adversary = Recipe::Adversary::enabled;
+    static constexpr bool aligns = Recipe::Alignment::enabled;         ///< rows go through slot Alignment
+    static constexpr bool has_adversary = Recipe::Adversary::enabled;  ///< there is a discriminator
     static constexpr int phases = Recipe::Adversary::phases;
 
     Module(const Schema& schema, const Config& config)

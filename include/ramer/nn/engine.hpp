@@ -37,8 +37,8 @@ struct Engine {
 
 /// A named source of dropout. The name, and so the stream, is given when the module is registered.
 struct Dropout {
-  double rate = 0;
-  std::uint64_t stream = 0;
+  double rate = 0;           ///< probability of 0
+  std::uint64_t stream = 0;  ///< hash of its name
 };
 
 /// What a forward pass works with. Made anew for each step; modules take it by reference.
@@ -48,14 +48,15 @@ struct Context {
   template <int Rank>
   using Var = typename E::template Var<Rank>;
 
-  typename E::Tape& tape;
+  typename E::Tape& tape;             ///< where ops are recorded
   Gradients<E>* gradients = nullptr;  ///< null: parameters are constants
   bool training = false;              ///< dropout, shuffling and soft prototypes
-  std::uint64_t seed = 0;
-  std::uint64_t step = 0;  ///< part of every random draw
-  Taps<E>* taps = nullptr;
-  int frozen = 0;  ///< above 0: parameters are constants (see Frozen)
+  std::uint64_t seed = 0;             ///< of the run
+  std::uint64_t step = 0;             ///< part of every random draw
+  Taps<E>* taps = nullptr;            ///< null: nobody looks
+  int frozen = 0;                     ///< above 0: parameters are constants (see Frozen)
 
+  /// The kernels.
   typename E::Backend& backend() { return tape.backend(); }
 
   /// A parameter as a value. Its adjoint goes to the gradients, unless parameters are frozen.
@@ -69,6 +70,7 @@ struct Context {
     if (!training || d.rate <= 0) return {};
     return {RandomStream(seed, use ? mix64(d.stream + static_cast<std::uint64_t>(use)) : d.stream, step), d.rate, row_key};
   }
+  /// Shows a value to whoever inspects this pass; see Taps::on.
   template <int Rank>
   void tap(std::string_view name, Index which, const Var<Rank>& x) {
     if (taps) taps->on(name, which, x.data(), x.size(), x.slot(), tape);
@@ -83,6 +85,7 @@ struct Context {
       return tape.mirror(array.data(), static_cast<Index>(array.size()));
     }
   }
+  /// The same for a plan's arrays.
   GatherView device(const GatherPlan& plan) const {
     return plan.view([this](const std::vector<std::int32_t>& array) { return device(array); });
   }
@@ -92,6 +95,7 @@ struct Context {
 template <class E>
 class Frozen {
  public:
+  /// Until it is destroyed; they may be nested.
   explicit Frozen(Context<E>& context) : context_(context) { ++context_.frozen; }
   ~Frozen() { --context_.frozen; }
   Frozen(const Frozen&) = delete;

@@ -25,6 +25,7 @@ namespace ramer::nn {
 /// What modules are checked in, unless another backend is asked for: plain loops in double.
 using CheckEngine = Engine<backend::Reference, Double>;
 
+/// How a module's derivatives are compared.
 struct CheckOptions {
   double step = 1e-5;       ///< of the central difference
   double tolerance = 1e-6;  ///< of |analytic - numeric| / (1 + |numeric|)

@@ -11,7 +11,7 @@ namespace ramer::nn {
 /// y (R, O) = act(x W^T + b), W (O, I), b (O).
 template <class E>
 struct Linear {
-  Parameter<E> weight, bias;
+  Parameter<E> weight, bias;  ///< W (O, I), b (O)
 
   Linear() = default;
   /// As the usual framework starts it: both U(-1 / sqrt(I), 1 / sqrt(I)).
@@ -37,7 +37,7 @@ struct Linear {
 /// biases as the framework leaves them.
 template <class E>
 struct Perceptron {
-  std::vector<Linear<E>> layer;
+  std::vector<Linear<E>> layer;  ///< one for each pair of neighbouring widths
 
   Perceptron() = default;
   explicit Perceptron(const std::vector<Index>& widths) {

@@ -43,6 +43,7 @@ struct SequencePlan {
     to_time.finish(offsets.back());
     to_rows.finish(offsets.back());
   }
+  /// What the layers take.
   autodiff::TimeSteps steps() const { return {static_cast<Index>(first.size()) - 1, first.data()}; }
 
  private:
@@ -52,8 +53,8 @@ struct SequencePlan {
 /// One layer: gates in the order i, f, g, o, and two biases, so that weights of PyTorch's layer fit.
 template <class E>
 struct LstmLayer {
-  Parameter<E> weight_ih, weight_hh, bias_ih,
-      bias_hh;  ///< (4 H, I), (4 H, H), (4 H), (4 H): all U(-1 / sqrt(H), 1 / sqrt(H))
+  /// (4 H, I), (4 H, H), (4 H), (4 H): all U(-1 / sqrt(H), 1 / sqrt(H))
+  Parameter<E> weight_ih, weight_hh, bias_ih, bias_hh;
 
   LstmLayer() = default;
   LstmLayer(Index in, Index width)
@@ -79,7 +80,7 @@ struct LstmLayer {
 /// Layers on top of one another: y (R, H) is the last one's state after each row of x (R, I), which are packed sequences.
 template <class E>
 struct Lstm {
-  std::vector<LstmLayer<E>> layer;
+  std::vector<LstmLayer<E>> layer;  ///< the first one is I wide
 
   Lstm() = default;
   /// @throws ConfigError without a layer or a width

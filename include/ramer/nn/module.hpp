@@ -22,6 +22,7 @@
 
 namespace ramer::nn {
 
+/// A value on the engine's tape.
 template <class E, int Rank>
 using Var = typename E::template Var<Rank>;
 

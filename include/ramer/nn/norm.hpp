@@ -6,6 +6,7 @@
 
 namespace ramer::nn {
 
+/// x^ gain + bias over the last axis; law: backend::LayerNorm.
 template <class E>
 struct LayerNorm {
   Parameter<E> weight, bias;  ///< (D) gain and bias

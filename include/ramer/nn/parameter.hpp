@@ -14,10 +14,12 @@ namespace ramer::nn {
 
 /// Distribution of a parameter's start value. Draws depend on the seed and the parameter's name alone.
 struct Init {
-  enum class Kind { Constant, Normal, Uniform } kind = Kind::Constant;
+  /// What `scale` means.
+  enum class Kind { Constant, Normal, Uniform } kind = Kind::Constant;  ///< which of them it is
   double scale = 0;    ///< the constant, the standard deviation, or the bound of U(-bound, bound)
   bool stays = false;  ///< `start_from_normal` leaves it alone
 
+  /// A constant, N(0, sd), U(-bound, bound).
   static Init constant(double value) { return {Kind::Constant, value}; }
   static Init normal(double sd) { return {Kind::Normal, sd}; }
   static Init uniform(double bound) { return {Kind::Uniform, bound}; }
@@ -25,6 +27,7 @@ struct Init {
   static Init xavier(Index in, Index out) { return uniform(std::sqrt(6.0 / static_cast<double>(in + out))); }
   /// U(-1 / sqrt(in), 1 / sqrt(in)): Kaiming uniform with a = sqrt 5, and the usual bias of a linear layer.
   static Init fan_in(Index in) { return uniform(in > 0 ? 1.0 / std::sqrt(static_cast<double>(in)) : 0.0); }
+  /// The same, left alone by `start_from_normal`.
   Init staying() const { return {kind, scale, true}; }
 };
 
@@ -33,18 +36,21 @@ template <class E>
 struct Parameter {
   using Real = typename E::Precision::Parameter;
 
-  std::string name;  ///< stable: checkpoints use it
-  std::vector<Index> extents;
-  Init init;
-  bool decay = true;  ///< whether weight decay applies
-  Index number = -1;  ///< place in the model's list
-  Tensor<Real, 1, typename E::Memory> value;
+  std::string name;                           ///< stable: checkpoints use it
+  std::vector<Index> extents;                 ///< its shape; `value` is flat
+  Init init;                                  ///< how it starts
+  bool decay = true;                          ///< whether weight decay applies
+  Index number = -1;                          ///< place in the model's list
+  Tensor<Real, 1, typename E::Memory> value;  ///< (product of extents), where the backend computes
 
   Parameter() = default;
+  /// Zeros until `reset`. @throws ShapeError
   Parameter(std::vector<Index> shape, Init start, bool decays)
       : extents(std::move(shape)), init(start), decay(decays), value(Shape{checked_size(extents)}) {}
 
+  /// Number of elements.
   Index size() const { return value.size(); }
+  /// Its extents. @throws ShapeError for another rank
   template <int Rank>
   Shape<Rank> shape() const {
     require<ShapeError>(extents.size() == static_cast<std::size_t>(Rank), "parameter ", name, " has rank ", extents.size(),
@@ -91,8 +97,10 @@ class Gradients {
       at += padded(sizes[i]);
     }
   }
+  /// Where the adjoint of parameter `number` goes.
   autodiff::Slot<Real>& slot(Index number) { return slots_[static_cast<std::size_t>(number)]; }
   const autodiff::Slot<Real>& slot(Index number) const { return slots_[static_cast<std::size_t>(number)]; }
+  /// Number of parameters.
   Index count() const { return static_cast<Index>(slots_.size()); }
   /// Forgets what arrived. Nothing is cleared: the first contribution overwrites.
   void begin_step() {

@@ -13,7 +13,7 @@ namespace ramer::nn {
 
 /// Rows of one encoder: which attend to which, and each row's logical place for dropout. Arrays where the backend computes.
 struct TokenRows {
-  autodiff::AttentionGroups groups;
+  autodiff::AttentionGroups groups;        ///< who attends to whom
   const std::uint64_t* row_key = nullptr;  ///< (R) sample * 2^32 + position
 };
 
@@ -21,13 +21,14 @@ struct TokenRows {
 ///   y = LN(dropout(O(attention(Q x, K memory, V memory))) + x), scores / sqrt(H / heads), dropout on the probabilities.
 template <class E>
 struct Attention {
-  Index heads = 1;
-  Linear<E> query, key, value, output;
-  LayerNorm<E> norm;
-  Dropout weight_dropout, output_dropout;
+  Index heads = 1;                         ///< of width H / heads
+  Linear<E> query, key, value, output;     ///< (H, H) each
+  LayerNorm<E> norm;                       ///< of the sum with x
+  Dropout weight_dropout, output_dropout;  ///< of probabilities, of the result before the sum
   int recomputed = 0;  ///< of queries, keys and values: how many training computes again instead of keeping them
 
   Attention() = default;
+  /// Weights from N(0, 0.02), biases 0. @throws ConfigError
   Attention(Index width, Index head_count, double dropout)
       : heads(head_count),
         query(width, width, Init::normal(0.02), Init::constant(0)),
@@ -69,10 +70,10 @@ struct Attention {
 /// y = LN(dropout(W2 gelu(W1 x)) + x).
 template <class E>
 struct FeedForward {
-  Linear<E> inner, outer;
-  LayerNorm<E> norm;
-  Dropout dropout;
-  autodiff::Inner kept = autodiff::Inner::Kept;
+  Linear<E> inner, outer;                        ///< W1 (I, H), W2 (H, I)
+  LayerNorm<E> norm;                             ///< of the sum with x
+  Dropout dropout;                               ///< of the result before the sum
+  autodiff::Inner kept = autodiff::Inner::Kept;  ///< whether gelu's input stays for the reverse
 
   FeedForward() = default;
   FeedForward(Index width, Index inner_width, double rate)
@@ -96,10 +97,11 @@ struct FeedForward {
   }
 };
 
+/// y = feed_forward(attention(x)), post-norm.
 template <class E>
 struct TransformerLayer {
-  Attention<E> attention;
-  FeedForward<E> feed_forward;
+  Attention<E> attention;       ///< of x to itself
+  FeedForward<E> feed_forward;  ///< of the result
 
   TransformerLayer() = default;
   TransformerLayer(Index width, Index heads, Index inner, double dropout)
@@ -123,8 +125,8 @@ struct TransformerLayer {
 /// Attention of x to itself, then to the memory, then the feed-forward part.
 template <class E>
 struct DecoderLayer {
-  Attention<E> self_attention, cross_attention;
-  FeedForward<E> feed_forward;
+  Attention<E> self_attention, cross_attention;  ///< to x, to the memory
+  FeedForward<E> feed_forward;                   ///< of the result
 
   DecoderLayer() = default;
   DecoderLayer(Index width, Index heads, Index inner, double dropout)

@@ -32,7 +32,7 @@ struct AdversaryConfig : DiscriminatorConfig {
 /// runs in this step, see Context::dropout.
 template <class E>
 struct Discriminator {
-  nn::Linear<E> inner, outer;
+  nn::Linear<E> inner, outer;  ///< H to H / 2 to M
   nn::Dropout dropout;
 
   Discriminator() = default;

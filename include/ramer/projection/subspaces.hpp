@@ -56,8 +56,8 @@ struct None {
 /// One map into a subspace.
 template <class E>
 struct SubspaceMap {
-  nn::Linear<E> linear;
-  nn::Dropout dropout;
+  nn::Linear<E> linear;  ///< (H, H)
+  nn::Dropout dropout;   ///< before the tanh
 
   SubspaceMap() = default;
   SubspaceMap(Index width, double rate) : linear(width, width), dropout{rate} {}

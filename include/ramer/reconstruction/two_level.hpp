@@ -24,7 +24,7 @@ struct LatentCodec {
 
   template <class E>
   struct Module {
-    nn::Perceptron<E> encoder, decoder;
+    nn::Perceptron<E> encoder, decoder;  ///< epsilon^m and d^m
 
     Module() = default;
     Module(Index hidden, const Config& c)
@@ -83,8 +83,8 @@ struct WithoutCodec : TwoLevel {
 /// What belongs to one modality.
 template <class Policy, class E>
 struct Branch {
-  typename Policy::Codec::template Module<E> codec;
-  nn::Linear<E> cross;  ///< g^m (H, M H)
+  typename Policy::Codec::template Module<E> codec;  ///< of the latent code
+  nn::Linear<E> cross;                               ///< g^m (H, M H)
 
   Branch() = default;
   Branch(Index hidden, Index modalities, const Config& c) : codec(hidden, c) {

@@ -55,7 +55,7 @@ struct ConcatenatedLinear {
 
   template <class E>
   struct Module {
-    nn::Linear<E> linear;
+    nn::Linear<E> linear;  ///< (H, 2 H)
 
     explicit Module(Index hidden) : linear(2 * hidden, hidden) {}
 
@@ -84,6 +84,7 @@ struct InputModule {
   template <class Self, class Visitor>
   static void parameters(Self&, Visitor&&) {}
 };
+/// With a module of its own.
 template <class Policy, class E>
 requires requires { typename Policy::template Module<E>; }
 struct InputModule<Policy, E> : Policy::template Module<E> {

@@ -76,15 +76,17 @@ inline void riffle(std::span<std::int32_t> x, Index k, Index rounds, Index start
 
 /// The permutations of one batch.
 struct Permutations {
-  Index batch = 0, modalities = 0, labels = 0;
-  std::vector<std::int32_t> pi, rho;         ///< (B, M, C)
-  std::vector<std::int32_t> order, scratch;  ///< of the policy at work
+  Index batch = 0, modalities = 0, labels = 0;  ///< B, M (slots), C
+  std::vector<std::int32_t> pi, rho;            ///< (B, M, C)  ///< (B, M, C) sample and slot that each takes
+  std::vector<std::int32_t> order, scratch;     ///< of the policy at work
 
+  /// For a batch; entries are the policy's to fill.
   void resize(Index b, Index m, Index c) {
     batch = b, modalities = m, labels = c;
     pi.resize(static_cast<std::size_t>(b * m * c));
     rho.resize(static_cast<std::size_t>(b * m * c));
   }
+  /// Place of (b, m, j) in pi and rho.
   std::size_t at(Index b, Index m, Index j) const { return static_cast<std::size_t>((b * modalities + m) * labels + j); }
 };
 
@@ -191,7 +193,7 @@ struct Identity {
 
 /// The shuffled batch: where each slot (b, m, j) comes from, and the label that it carries.
 struct ShufflePlan {
-  Permutations permutations;
+  Permutations permutations;                   ///< what the policy drew
   std::vector<std::int32_t> sample, modality;  ///< (B, M, C) source of each slot
   GatherPlan rows;                             ///< (B M C) row of F stored as [modality][sample][label]
   std::vector<std::uint8_t> labels;            ///< (B, M, C)

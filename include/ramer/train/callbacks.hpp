@@ -16,25 +16,27 @@ struct StepEvent {
   Index epoch = 0, epochs = 0;   ///< counted from 1
   Index batch = 0, batches = 0;  ///< of this epoch, counted from 1
   std::uint64_t step = 0;        ///< of the run, counted from 1
-  const StepReport& report;
+  const StepReport& report;      ///< its terms
 };
 
 /// After an epoch: its model was validated and the run's files are written.
 struct EpochEvent {
-  Index epochs = 0;
-  const EpochRecord& record;
-  double seconds = 0;  ///< that this epoch took in this process
+  Index epochs = 0;           ///< of the run
+  const EpochRecord& record;  ///< its losses and validation
+  double seconds = 0;         ///< that this epoch took in this process
 };
 
+/// Why a run came to its end.
 enum class Ending {
   Finished,      ///< all epochs
   EarlyStopped,  ///< no better model for `patience` epochs
   Interrupted    ///< the caller asked for it; the run can be resumed
 };
 
+/// What a run leaves.
 struct TrainResult {
-  Ending ending = Ending::Finished;
-  std::vector<EpochRecord> history;
+  Ending ending = Ending::Finished;       ///< why it ended
+  std::vector<EpochRecord> history;       ///< every epoch so far
   Index selected_epoch = 0;               ///< counted from 1; 0: none yet
   std::optional<double> selected_metric;  ///< its validation metric
   double threshold = 0.5;                 ///< of the selected model
@@ -43,9 +45,9 @@ struct TrainResult {
 
 /// All of them may be empty. They run on the thread that trains; what they throw ends the run.
 struct Callbacks {
-  std::function<void(const StepEvent&)> on_step;
-  std::function<void(const EpochEvent&)> on_epoch;
-  std::function<void(const TrainResult&)> on_end;
+  std::function<void(const StepEvent&)> on_step;    ///< after each step
+  std::function<void(const EpochEvent&)> on_epoch;  ///< after each epoch
+  std::function<void(const TrainResult&)> on_end;   ///< when the run ends without an error
   /// Asked before every step and every validation. Once it says yes, the run is saved and ends as `Interrupted`.
   std::function<bool()> stop_requested;
 };

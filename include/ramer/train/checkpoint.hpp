@@ -30,7 +30,7 @@
 
 namespace ramer::train {
 
-inline constexpr std::string_view kLibraryVersion = "0.1.0";
+inline constexpr std::string_view kLibraryVersion = "0.1.0";  ///< files say which version wrote them
 
 /// Entries that a program adds to the metadata of its files, such as what the model was trained on.
 using Metadata = std::map<std::string, std::string>;
@@ -59,13 +59,15 @@ struct RunRecord {
 
 /// An open checkpoint whose header was read and checked; tensors are not.
 struct Checkpoint {
-  io::SafetensorsFile file;
-  std::string kind, recipe, precision, library;
-  io::Json config;  ///< of the model
-  Schema schema;
-  RunRecord run;
+  io::SafetensorsFile file;                      ///< mapped: tensors are read when asked for
+  std::string kind, recipe, precision, library;  ///< kind: "model" or "resume"
+  io::Json config;                               ///< of the model
+  Schema schema;                                 ///< that the model was made for
+  RunRecord run;                                 ///< where it comes from
 
+  /// Whether it also holds what going on with training needs.
   bool resumable() const { return kind == "resume"; }
+  /// Of the file, for messages.
   std::string path() const { return file.path().string(); }
   /// A metadata entry as JSON. @throws IoError if it is not there
   io::Json json(const std::string& key) const {
@@ -293,6 +295,7 @@ Model<R, Backend, Precision> load_model(const Checkpoint& checkpoint, Backend ba
     fail<IoError>(path, ": the model that it describes does not fit into memory");
   }
 }
+/// Of a file. @throws IoError
 template <Recipe R, class Backend, class Precision = Float>
 Model<R, Backend, Precision> load_model(const std::filesystem::path& path, Backend backend) {
   return load_model<R, Backend, Precision>(open_checkpoint(path), std::move(backend));

@@ -21,12 +21,13 @@
 
 namespace ramer::train {
 
+/// How a model is asked about a data set.
 struct PredictOptions {
-  Index batch = 128;  ///< samples at a time
-  data::PersonView view = data::PersonView::kPersons;
-  data::MissingConfig missing;  ///< what is dropped on purpose, the same for every model
-  std::uint64_t missing_seed = 1;
-  std::function<void(Batch&)> transform;  ///< applied to each batch before `missing`, if there is one
+  Index batch = 128;                                   ///< samples at a time
+  data::PersonView view = data::PersonView::kPersons;  ///< what it is shown of several persons
+  data::MissingConfig missing;                         ///< what is dropped on purpose, the same for every model
+  std::uint64_t missing_seed = 1;                      ///< of what is dropped
+  std::function<void(Batch&)> transform;               ///< applied to each batch before `missing`, if there is one
 };
 
 /// Scores of N samples for the model's C labels, in the order in which the samples were asked for.
@@ -37,15 +38,18 @@ struct Predictions {
   std::vector<std::int64_t> ids;      ///< (N) the data set's own numbers
   std::vector<Real> scores;           ///< (N, C) in [0, 1]
 
+  /// N.
   Index size() const { return static_cast<Index>(samples.size()); }
+  /// (N, C)
   View<const Real, 2> view() const { return {scores.data(), Shape{size(), static_cast<Index>(labels.size())}}; }
 };
 
 /// True labels of samples, in the order of `labels`. N samples, C labels.
 struct Truth {
-  std::vector<std::uint8_t> labels, mask;  ///< (N, C)
-  Index size = 0, label_count = 0;
+  std::vector<std::uint8_t> labels, mask;  ///< (N, C)  ///< (N, C)
+  Index size = 0, label_count = 0;         ///< N, C
 
+  /// (N, C)
   View<const std::uint8_t, 2> labels_view() const { return {labels.data(), Shape{size, label_count}}; }
   View<const std::uint8_t, 2> mask_view() const { return {mask.data(), Shape{size, label_count}}; }
 };

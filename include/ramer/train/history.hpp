@@ -25,6 +25,7 @@ struct ValidationRecord {
   std::map<std::string, std::optional<double>> terms;  ///< as EpochRecord::terms; those of training alone are not there
 
   ValidationRecord() = default;
+  /// From a report.
   explicit ValidationRecord(const eval::Report& r)
       : samples(r.samples),
         threshold(r.threshold),

@@ -10,6 +10,7 @@
 
 namespace ramer::train {
 
+/// BertAdam: no bias correction, decay beside the update. Adam: decay inside the gradient. AdamW: decay beside the update.
 enum class OptimizerKind { BertAdam, Adam, AdamW };
 
 struct OptimizerConfig {
@@ -114,6 +115,7 @@ class Optimizer {
   using Parameter = nn::Parameter<E>;
   using Buffer = Tensor<T, 1, typename E::Memory>;
 
+  /// Moments of zero for these parameters.
   Optimizer(const OptimizerConfig& config, const std::vector<Parameter*>& parameters, typename E::Backend& backend)
       : config_(config), parameters_(parameters), steps_(parameters.size(), 0) {
     const auto n = static_cast<Index>(parameters.size());
@@ -176,7 +178,9 @@ class Optimizer {
     for (const std::size_t i : chosen_) --steps_[i];
   }
 
+  /// As given.
   const OptimizerConfig& config() const { return config_; }
+  /// What a checkpoint keeps, per parameter: the two moments and the number of steps.
   std::vector<Buffer>& first() { return first_; }
   std::vector<Buffer>& second() { return second_; }
   std::vector<std::int64_t>& steps() { return steps_; }

@@ -13,6 +13,7 @@
 
 namespace ramer::train {
 
+/// How progress is shown.
 struct ProgressOptions {
   bool terminal = false;  ///< redraw one line with a bar; only the caller knows whether the stream is a terminal
   int width = 24;         ///< of the bar, in characters

@@ -10,6 +10,7 @@
 
 namespace ramer::train {
 
+/// How the learning rate changes in a run, see `schedule_factor`.
 enum class Schedule { Constant, WarmupLinear, WarmupCosine };
 
 /// Factor at fraction x = step / total of the run, with a warm-up over the first `warmup` of it.

@@ -41,7 +41,7 @@ inline data::BatchOptions batch_options(const Schema& schema, data::PersonView v
 /// One modality as a checkpoint's header lists it.
 struct ModalityRecord {
   std::string name;
-  Index width = 0, positions = 0;
+  Index width = 0, positions = 0;  ///< D_m, places of its position table
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {
@@ -55,10 +55,11 @@ struct ModalityRecord {
 struct SchemaRecord {
   std::vector<ModalityRecord> modalities;
   std::vector<std::string> labels;
-  Index personality_width = 0, personality_positions = 0;
+  Index personality_width = 0, personality_positions = 0;  ///< 0: none; 0: as the first modality
   bool has_target = false;
 
   SchemaRecord() = default;
+  /// Of a schema, and back.
   explicit SchemaRecord(const Schema& s)
       : labels(s.labels),
         personality_width(s.personality_width),
@@ -66,6 +67,7 @@ struct SchemaRecord {
         has_target(s.has_target) {
     for (const ModalitySchema& m : s.modalities) modalities.push_back({m.name, m.width, m.positions});
   }
+  /// Of a record.
   Schema schema() const {
     Schema s;
     for (const ModalityRecord& m : modalities) s.modalities.push_back({m.name, m.width, m.positions});

@@ -10,15 +10,17 @@ namespace ramer::train {
 
 /// What one step reports. Values are unweighted; `total` is their weighted sum.
 struct StepReport {
+  /// One loss term of the step.
   struct Term {
-    std::string_view name;  ///< a literal
-    double value = 0, weight = 0;
+    std::string_view name;         ///< a literal
+    double value = 0, weight = 0;  ///< unweighted, its factor
   };
-  std::array<Term, loss::kMostTerms> terms{};
-  std::size_t term_count = 0;
-  double total = 0;
-  double gradient_norm = 0;  ///< before clipping, of the last phase
+  std::array<Term, loss::kMostTerms> terms{};  ///< the first `term_count`
+  std::size_t term_count = 0;                  ///< terms of this step
+  double total = 0;                            ///< weighted sum
+  double gradient_norm = 0;                    ///< before clipping, of the last phase
 
+  /// The terms, in the objective's order.
   std::span<const Term> list() const& { return {terms.data(), term_count}; }
   void list() const&& = delete;  ///< a report that nobody keeps has no terms to point at
 };
@@ -48,6 +50,7 @@ class Stepper {
  public:
   using E = typename ModelType::E;
 
+  /// The model must outlive it. Draws depend on `seed`.
   Stepper(ModelType& model, const OptimizerConfig& optimizer, std::uint64_t seed)
       : model_(model),
         gradients_(model.make_gradients()),
@@ -81,6 +84,7 @@ class Stepper {
     return report;
   }
 
+  /// What the last step left.
   nn::Gradients<E>& gradients() { return gradients_; }
   Optimizer<E>& optimizer() { return optimizer_; }
   Workspace<ModelType>& workspace() { return workspace_; }

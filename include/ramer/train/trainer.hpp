@@ -50,7 +50,7 @@ class Trainer {
  public:
   using Real = typename ModelType::Real;
 
-  Callbacks callbacks;
+  Callbacks callbacks;  ///< what the caller wants to be told
   /// Changes training batches, on another thread. A function of its arguments alone, or resuming is not exact.
   std::function<void(Batch&, std::uint64_t epoch)> transform;
   Metadata metadata;  ///< goes into every checkpoint of the run
@@ -76,6 +76,7 @@ class Trainer {
     progress_.data = detail::DataRecord(dataset_, split_);
   }
 
+  /// As given.
   const TrainerConfig& config() const { return config_; }
   /// Steps of an epoch.
   Index batches() const { return batches_; }
@@ -115,6 +116,7 @@ class Trainer {
     return loop();
   }
 
+  /// What runs the steps, for whoever inspects or times them.
   Stepper<ModelType>& stepper() { return stepper_; }
 
  private:

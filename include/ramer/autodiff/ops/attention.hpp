@@ -9,13 +9,13 @@ namespace ramer::autodiff {
 /// Which rows attend to which: contiguous groups, and the rows among them that are keys. In cross-attention the queries are rows
 /// of their own, in as many groups.
 struct AttentionGroups {
-  Index groups = 0, longest = 0;
+  Index groups = 0, longest = 0;                ///< their number, rows of the longest
   const std::int32_t* offsets = nullptr;        ///< (groups + 1)
   const std::uint8_t* key = nullptr;            ///< (R); null: all
   const std::uint8_t* uniform = nullptr;        ///< (groups); null: none
   const std::int32_t* query_offsets = nullptr;  ///< (groups + 1) groups of queries; null: the queries are the rows
-  Index longest_query = 0;
-  const std::uint64_t* key_row_key = nullptr;  ///< (R) logical rows of the keys for dropout, with query_offsets
+  Index longest_query = 0;                      ///< queries of the largest group of them
+  const std::uint64_t* key_row_key = nullptr;   ///< (R) logical rows of the keys for dropout, with query_offsets
 };
 
 namespace detail {
@@ -61,7 +61,7 @@ Var<T, 2> attention(Tp& tape, Var<T, 2> q, Var<T, 2> k, Var<T, 2> v, const Atten
 
 /// Contiguous segments of rows, and the rows among them that count.
 struct Segments {
-  Index segments = 0;
+  Index segments = 0;                     ///< S
   const std::int32_t* offsets = nullptr;  ///< (segments + 1)
   const std::uint8_t* mask = nullptr;     ///< (R); null: all
   const std::uint8_t* uniform = nullptr;  ///< (segments); null: none

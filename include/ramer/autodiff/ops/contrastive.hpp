@@ -8,11 +8,11 @@ namespace ramer::autodiff {
 /// What the rows are compared with besides each other.
 template <class T>
 struct ContrastSet {
-  const std::int32_t* ids = nullptr;  ///< (N) class of each row; -1: none
-  Index classes = 0;
-  const T* queue = nullptr;  ///< (Q, D) unit rows; no gradient
-  const std::int32_t* queue_ids = nullptr;
-  Index queue_rows = 0;
+  const std::int32_t* ids = nullptr;        ///< (N) class of each row; -1: none
+  Index classes = 0;                        ///< ids are below
+  const T* queue = nullptr;                 ///< (Q, D) unit rows; no gradient
+  const std::int32_t* queue_ids = nullptr;  ///< (Q)
+  Index queue_rows = 0;                     ///< Q
   bool queue_anchors = false;
 };
 

@@ -12,20 +12,22 @@ namespace ramer::autodiff {
 /// Whom the loss compares with what: K classes, one of which is the blank; rows of the logits and target labels, both packed.
 /// Arrays where the backend computes.
 struct CtcTargets {
-  Index samples = 0, rows = 0;
-  Index longest_input = 0, longest_target = 0;
+  Index samples = 0, rows = 0;                   ///< B, R
+  Index longest_input = 0, longest_target = 0;   ///< of any sample, in rows and labels
   const std::int32_t* offsets = nullptr;         ///< (B + 1) rows of sample b are [offsets[b], offsets[b + 1])
   const std::int32_t* sample = nullptr;          ///< (R) sample of each row
   const std::int32_t* target_offsets = nullptr;  ///< (B + 1)
   const std::int32_t* target = nullptr;          ///< labels in [0, K), never the blank
   const double* weight = nullptr;                ///< (B)
-  std::int32_t blank = 0;
-  bool zero_infinity = true;  ///< a target that no alignment gives counts 0, not infinity
+  std::int32_t blank = 0;                        ///< class that stands for no label
+  bool zero_infinity = true;                     ///< a target that no alignment gives counts 0, not infinity
 
+  /// Rows and labels of a sample.
   RAMER_HD Index input_length(Index b) const { return offsets[b + 1] - offsets[b]; }
   RAMER_HD Index target_length(Index b) const { return target_offsets[b + 1] - target_offsets[b]; }
   /// A path runs through blank, label, blank, label, ..., blank: states 0 ... 2 n.
   RAMER_HD Index states(Index b) const { return 2 * target_length(b) + 1; }
+  /// Class of a state.
   RAMER_HD std::int32_t label(Index b, Index state) const {
     return state % 2 ? target[target_offsets[b] + state / 2] : blank;
   }

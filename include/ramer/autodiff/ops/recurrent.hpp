@@ -10,9 +10,10 @@ namespace ramer::autodiff {
 /// than t, in the same order at every step, the longest first. Those that go on are then the first rows of a step, nothing is
 /// padded, and what a sequence gives does not depend on the others.
 struct TimeSteps {
-  Index steps = 0;
+  Index steps = 0;                      ///< of the longest sequence
   const std::int32_t* first = nullptr;  ///< (steps + 1); on the host, where the loop over time runs
 
+  /// First row of a step, its number of rows, rows of all steps.
   Index begin(Index t) const { return first[t]; }
   Index sequences(Index t) const { return first[t + 1] - first[t]; }
   Index rows() const { return steps > 0 ? first[steps] : 0; }
