@@ -29,7 +29,7 @@ struct RamerPlan {
   bool any_missing = false;           ///< some a[b, m] is 0
 
   bool supervised = false;                          ///< labels are there: losses exist
-  std::vector<std::uint8_t> y, mask;                ///< (B, C)  ///< (B, C)
+  std::vector<std::uint8_t> y, mask;                ///< (B, C) labels and whether they are annotated
   std::vector<double> cell;                         ///< (B, C) annotated / number of annotated
   std::vector<double> alpha_cell;                   ///< (B, C) the same over samples with any modality
   std::vector<double> unshuffled_cell;              ///< (K, B, C) cell / K

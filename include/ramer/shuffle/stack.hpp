@@ -77,7 +77,7 @@ inline void riffle(std::span<std::int32_t> x, Index k, Index rounds, Index start
 /// The permutations of one batch.
 struct Permutations {
   Index batch = 0, modalities = 0, labels = 0;  ///< B, M (slots), C
-  std::vector<std::int32_t> pi, rho;            ///< (B, M, C)  ///< (B, M, C) sample and slot that each takes
+  std::vector<std::int32_t> pi, rho;            ///< (B, M, C) sample and slot that each takes
   std::vector<std::int32_t> order, scratch;     ///< of the policy at work
 
   /// For a batch; entries are the policy's to fill.

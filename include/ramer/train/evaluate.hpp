@@ -46,7 +46,7 @@ struct Predictions {
 
 /// True labels of samples, in the order of `labels`. N samples, C labels.
 struct Truth {
-  std::vector<std::uint8_t> labels, mask;  ///< (N, C)  ///< (N, C)
+  std::vector<std::uint8_t> labels, mask;  ///< (N, C)
   Index size = 0, label_count = 0;         ///< N, C
 
   /// (N, C)
