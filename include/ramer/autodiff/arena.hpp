@@ -118,6 +118,7 @@ class Pool {
     bytes = std::max(bytes, kSmallest);
     const std::size_t power = std::bit_floor(bytes);
     const std::size_t quarter = power / 4;
+    // NOLINTNEXTLINE(clang-analyzer-core.DivideZero): bytes >= kSmallest
     const std::size_t step = (bytes - power + quarter - 1) / quarter;  // 0 .. 4
     return (static_cast<std::size_t>(std::bit_width(power)) - 1) * 4 + step;
   }

@@ -57,7 +57,7 @@ class Trainer {
 
   /// @param split the samples that train and validate; without validation samples the last epoch's model is selected
   /// @throws ConfigError; DataError for data without labels or training samples, or that do not fit the model
-  Trainer(ModelType& model, data::Dataset dataset, data::SplitSamples split, TrainerConfig config)
+  Trainer(ModelType& model, data::Dataset dataset, data::SplitSamples split, const TrainerConfig& config)
       : model_(model),
         dataset_(std::move(dataset)),
         split_(std::move(split)),

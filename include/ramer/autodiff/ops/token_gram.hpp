@@ -16,7 +16,7 @@ void for_gram_runs(std::span<const std::int32_t> f_offsets, std::span<const std:
   const auto rows = [](std::span<const std::int32_t> offsets, std::size_t b) { return Index{offsets[b + 1]} - offsets[b]; };
   const std::size_t samples = f_offsets.size() - 1;
   Index before = 0;
-  for (std::size_t b = 0, end; b < samples; b = end) {
+  for (std::size_t b = 0, end = 0; b < samples; b = end) {
     const Index m = rows(f_offsets, b), n = rows(g_offsets, b);
     for (end = b + 1; end < samples && rows(f_offsets, end) == m && rows(g_offsets, end) == n;) ++end;
     const auto count = static_cast<Index>(end - b);

@@ -114,7 +114,7 @@ class Team {
 
     void work(int slot) {
       try {
-        for (Index i; (i = next.fetch_add(1, std::memory_order_relaxed)) < blocks;) call(f, i, slot);
+        for (Index i = 0; (i = next.fetch_add(1, std::memory_order_relaxed)) < blocks;) call(f, i, slot);
       } catch (...) {
         const std::lock_guard lock(mutex);
         if (!error) error = std::current_exception();

@@ -73,7 +73,7 @@ inline void BatchBuilder::add_personality(std::int32_t n, std::int32_t person, B
 inline void BatchBuilder::add_tokens_by_place(std::int32_t n, Batch& out, BatchReport& report) {
   const auto P = static_cast<std::int32_t>(dataset_.persons()), T = static_cast<std::int32_t>(dataset_.times());
   const auto at = [&](std::int32_t p, std::int32_t t) -> std::uint8_t& {
-    return exists_[static_cast<std::size_t>(p * T + t)];
+    return exists_[static_cast<std::size_t>(Index{p} * T + t)];
   };
   const auto segment = [&](std::int32_t t) -> std::int32_t& { return segments_[static_cast<std::size_t>(t)]; };
   const std::int32_t target_person = target_of(n).first;

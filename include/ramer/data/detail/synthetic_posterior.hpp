@@ -40,7 +40,7 @@ inline ChainResult run_chain(std::span<const double> a, double g, double rate, d
   const auto S = a.size(), at = static_cast<std::size_t>(asked);
   double log_evidence = 0, f0 = 1 - rate, f1 = rate, at0 = 0, at1 = 0;
   for (std::size_t t = 0; t < S; ++t) {
-    double e0, e1, scale;
+    double e0 = 0, e1 = 0, scale = 0;
     if (t > 0) moved(f0, f1, f0, f1);
     likelihood(t, e0, e1, scale);
     f0 *= e0;
@@ -54,7 +54,7 @@ inline ChainResult run_chain(std::span<const double> a, double g, double rate, d
   // Backwards from the end to the asked time: b(y_t) = P(later observations | y_t), up to a factor.
   double b0 = 1, b1 = 1;
   for (std::size_t t = S; t-- > at + 1;) {
-    double e0, e1, scale;
+    double e0 = 0, e1 = 0, scale = 0;
     likelihood(t, e0, e1, scale);
     b0 *= e0;
     b1 *= e1;
