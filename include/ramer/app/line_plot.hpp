@@ -63,7 +63,8 @@ inline std::string plot_lines(const std::vector<LinePanel>& panels, const std::v
 
   for (std::size_t k = 0; k < panels.size(); ++k) {
     const double x0 = left + static_cast<double>(k % columns) * (w + gap_x);
-    const double y0 = top + static_cast<double>(k / columns) * (h + gap_y);
+    const std::size_t row = k / columns;
+    const double y0 = top + static_cast<double>(row) * (h + gap_y);
     double first = 1, last = 0;
     for (const auto& points : panels[k].lines)
       for (const LinePoint& p : points) first = std::min(first, p.x), last = std::max(last, p.x);

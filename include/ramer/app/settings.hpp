@@ -60,7 +60,7 @@ inline std::vector<std::string> preset_of(const std::string& name) {
 inline bool is_model_key(std::string_view assignment) { return assignment.starts_with("model."); }
 
 /// "optimizer.rate=1" is short for "train.optimizer.rate=1".
-inline std::string full_key(std::string assignment) {
+inline std::string full_key(const std::string& assignment) {
   return assignment.starts_with("optimizer.") ? "train." + assignment : assignment;
 }
 

@@ -49,7 +49,8 @@ struct Attention {
     const auto map = [&](const Linear<E>& linear) {
       return autodiff::Affine<Real>{ctx.template use<2>(linear.weight), ctx.template use<1>(linear.bias)};
     };
-    const Real scale = Real(1) / std::sqrt(static_cast<Real>(x.extent(1) / heads));
+    const Index head_width = x.extent(1) / heads;
+    const Real scale = Real(1) / std::sqrt(static_cast<Real>(head_width));
     const Var<E, 2> o = autodiff::multi_head_attention(
         ctx.tape, x, memory, autodiff::AttentionMaps<Real>{map(query), map(key), map(value), map(output)}, rows.groups,
         heads, scale, ctx.dropout(weight_dropout, rows.row_key), recomputed);
