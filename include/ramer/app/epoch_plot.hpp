@@ -54,7 +54,8 @@ inline std::string plot_epochs(const std::vector<EpochPanel>& panels, const std:
   }
   for (std::size_t k = 0; k < panels.size(); ++k) {
     const double x0 = left + static_cast<double>(k % columns) * (w + gap_x);
-    const double y0 = top + static_cast<double>(k / columns) * (h + gap_y);
+    const std::size_t row = k / columns;
+    const double y0 = top + static_cast<double>(row) * (h + gap_y);
     double low = std::numeric_limits<double>::infinity(), high = -low;
     for (const auto& values : panels[k].lines)
       for (const auto& v : values)

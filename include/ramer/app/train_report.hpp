@@ -173,8 +173,8 @@ class TrainPage {
       std::vector<EpochPanel> panels{
           {"weighted total", {over_epochs([](const auto& record) { return record.loss; })}},
           {"gradient norm", {over_epochs([](const auto& record) { return record.gradient_norm; })}}};
-      for (const auto& [name, ignored] : r_.history.front().terms) {
-        (void)ignored;
+      for (const auto& term : r_.history.front().terms) {
+        const std::string& name = term.first;
         panels.push_back({name,
                           {over_epochs([&](const auto& record) { return find(record.terms, name); }),
                            over_validation([&](const auto& v) { return find(v.terms, name); })}});
