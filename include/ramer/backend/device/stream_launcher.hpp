@@ -76,7 +76,7 @@ class StreamLauncher {
   /// While one lives, launches are held back and made together: when the host waits for a result, when `longest` of them have come
   /// together, when memory is freed, and in the end. Not to be moved to another thread. What goes wrong in the end is reported by the next
   /// call that waits.
-  class Hold final : HeldBack {
+  class Hold final : HeldBack {  // NOLINT(cppcoreguidelines-virtual-class-destructor): nobody holds it by its base
    public:
     Hold(std::shared_ptr<State> state, std::size_t longest) : state_(std::move(state)) {
       if (state_) state_->hold(longest);
