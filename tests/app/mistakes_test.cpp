@@ -7,22 +7,7 @@ using test::bytes_of;
 using test::call;
 using test::Call;
 using test::Folder;
-
-namespace {
-
-/// Exit code 2, one line on stderr that has these words, nothing on stdout.
-void refused(const std::vector<std::string>& arguments, std::initializer_list<const char*> words) {
-  const Call run = call(arguments);
-  std::string line;
-  for (const std::string& a : arguments) line += a + " ";
-  CAPTURE(line);
-  CAPTURE(run.err);
-  CHECK(run.code == 2);
-  CHECK(run.one_line());
-  for (const char* word : words) CHECK_MESSAGE(run.err.find(word) != std::string::npos, word);
-}
-
-}  // namespace
+using test::refused;
 
 TEST_CASE("mistakes on the command line") {
   const Folder folder;

@@ -1,10 +1,8 @@
 // The example of a recipe of one's own, as a program.
 #include <doctest/doctest.h>
-#include <sys/wait.h>
-
-#include <cstdlib>
 
 #include "app/folder.hpp"
+#include "app/shell.hpp"
 #include "ramer/io/json.hpp"
 #include "skip.hpp"
 
@@ -18,8 +16,7 @@ TEST_CASE("a recipe of one's own is compared like any other") {
   }
   const test::Folder folder;
   const auto run = [&](const std::string& arguments) {
-    const int status = std::system(("'" + program + "' " + arguments + " >'" + (folder / "log") + "' 2>&1").c_str());
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return test::shell("'" + program + "' " + arguments + " >'" + (folder / "log") + "' 2>&1");
   };
   const std::string data = "'" + (folder / "data") + "'", out = folder / "out";
   REQUIRE(run("synth --samples 60 --set group_size=4 --out " + data) == 0);

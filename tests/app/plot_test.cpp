@@ -9,18 +9,10 @@
 using namespace ramer;
 using test::bytes_of;
 using test::call;
-using test::Call;
 using test::Folder;
+using test::refused;
 
 namespace {
-
-void refused(const std::vector<std::string>& arguments, std::initializer_list<const char*> words) {
-  const Call run = call(arguments);
-  CAPTURE(run.err);
-  CHECK(run.code == 2);
-  CHECK(run.one_line());
-  for (const char* word : words) CHECK_MESSAGE(run.err.find(word) != std::string::npos, word);
-}
 
 /// For a while nothing is found on the path.
 class NoPath {
@@ -87,8 +79,7 @@ TEST_CASE("the three figures of RAMer, by the program") {
   }
   const Folder folder;
   const auto run = [&](const std::string& arguments) {
-    const int status = std::system(("'" + program + "' " + arguments + " >'" + (folder / "log") + "' 2>&1").c_str());
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return test::shell("'" + program + "' " + arguments + " >'" + (folder / "log") + "' 2>&1");
   };
   const std::string data = "--data '" + (folder / "data") + "' ";
   REQUIRE(run("synth --samples 80 --set group_size=4 --out '" + (folder / "data") + "'") == 0);

@@ -10,15 +10,9 @@ using test::bytes_of;
 using test::call;
 using test::Call;
 using test::Folder;
+using test::training;
 
 namespace {
-
-/// Arguments of a short training run.
-std::vector<std::string> training(const std::string& data, const std::string& out, std::vector<std::string> more = {}) {
-  std::vector<std::string> all{"train", "--data", data, "--out", out, "--epochs", "3", "--batch", "16", "--threads", "1"};
-  all.insert(all.end(), more.begin(), more.end());
-  return all;
-}
 
 std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> lines;
@@ -307,9 +301,7 @@ TEST_CASE("the program itself: committed configurations are valid, mistakes end 
   }
   const Folder folder;
   const auto exit_code = [&](const std::string& arguments) {
-    const int status = std::system(
-        ("'" + program + "' " + arguments + " >'" + (folder / "out") + "' 2>'" + (folder / "err") + "'").c_str());
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return test::shell("'" + program + "' " + arguments + " >'" + (folder / "out") + "' 2>'" + (folder / "err") + "'");
   };
   CHECK(exit_code("--help") == 0);
   CHECK(exit_code("train --recipe nothing --out x") == 2);

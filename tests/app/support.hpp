@@ -1,15 +1,19 @@
 // Runs the harness inside the test program, on small recipes.
 #pragma once
 
+#include <doctest/doctest.h>
+
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <initializer_list>
 #include <iterator>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "app/folder.hpp"
+#include "app/shell.hpp"
 #include "ramer/app.hpp"
 #include "ramer/model/early_fusion.hpp"
 
@@ -92,6 +96,26 @@ inline Call call(const std::vector<std::string>& arguments) {
   result.out = out.str();
   result.err = err.str();
   return result;
+}
+
+/// A call ends with exit code 2 and one line on stderr that has these words.
+inline void refused(const std::vector<std::string>& arguments, std::initializer_list<const char*> words) {
+  const Call run = call(arguments);
+  std::string line;
+  for (const std::string& a : arguments) line += a + " ";
+  CAPTURE(line);
+  CAPTURE(run.err);
+  CHECK(run.code == 2);
+  CHECK(run.one_line());
+  for (const char* word : words) CHECK_MESSAGE(run.err.find(word) != std::string::npos, word);
+}
+
+/// Arguments of a short training run.
+inline std::vector<std::string> training(const std::string& data, const std::string& out,
+                                         std::vector<std::string> more = {}) {
+  std::vector<std::string> all{"train", "--data", data, "--out", out, "--epochs", "3", "--batch", "16", "--threads", "1"};
+  all.insert(all.end(), more.begin(), more.end());
+  return all;
 }
 
 inline std::string bytes_of(const std::string& path) {

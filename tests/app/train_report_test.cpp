@@ -10,14 +10,9 @@ using test::bytes_of;
 using test::call;
 using test::Call;
 using test::Folder;
+using test::training;
 
 namespace {
-
-std::vector<std::string> training(const std::string& data, const std::string& out, std::vector<std::string> more = {}) {
-  std::vector<std::string> all{"train", "--data", data, "--out", out, "--epochs", "3", "--batch", "16", "--threads", "1"};
-  all.insert(all.end(), more.begin(), more.end());
-  return all;
-}
 
 std::size_t count(const std::string& text, const std::string& what) {
   std::size_t n = 0;

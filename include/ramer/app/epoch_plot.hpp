@@ -38,15 +38,8 @@ inline std::string plot_epochs(const std::vector<EpochPanel>& panels, const std:
   const auto columns = std::clamp<std::size_t>(panels.size(), 1, 3);
   const std::size_t rows = (panels.size() + columns - 1) / columns;
   const double width = left + static_cast<double>(columns) * w + static_cast<double>(columns - 1) * gap_x + side;
-  std::vector<Svg::Point> places;
-  double at = left, line = 16;
-  for (const std::string& name : names) {
-    const double needs = 36 + Svg::text_width(name, 12) + 20;
-    if (at > left && at + needs > width - side) at = left, line += 20;
-    places.push_back({at, line});
-    at += needs;
-  }
-  const double top = line + 40;
+  const auto [places, last_row] = place_legend(names, {left, 16}, width - side, 36, 20, 20, 12);
+  const double top = last_row + 40;
   Svg svg(width, top + static_cast<double>(rows) * h + static_cast<double>(rows - 1) * gap_y + bottom);
   for (std::size_t k = 0; k < names.size(); ++k) {
     svg.polyline({{places[k].x, places[k].y}, {places[k].x + 28, places[k].y}}, plot_color(k), 2, dashes[k % 2]);

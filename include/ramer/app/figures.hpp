@@ -40,15 +40,8 @@ inline std::string draw_embeddings(const std::vector<EmbeddingPanel>& panels, co
   const double inner = static_cast<double>(panels.size()) * (size + gap) - gap;
   const double width =
       std::max({2 * side + inner, 2 * side + Svg::text_width(title, 16), 2 * side + Svg::text_width(subtitle, 12)});
-  double at = side, line = 76;
-  std::vector<Svg::Point> legend;
-  for (const std::string& name : modalities) {
-    const double needs = 20 + Svg::text_width(name) + 20;
-    if (at > side && at + needs > width - side) at = side, line += 22;
-    legend.push_back({at, line});
-    at += needs;
-  }
-  const double top = line + 66;
+  const auto [legend, last_row] = place_legend(modalities, {side, 76}, width - side, 20, 20);
+  const double top = last_row + 66;
   Svg svg(width, top + size + 44);
   svg.text(side, 28, title, 16, Svg::Anchor::Start, "#222", true);
   svg.text(side, 48, subtitle, 12, Svg::Anchor::Start, "#555");

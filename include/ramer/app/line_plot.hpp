@@ -31,16 +31,8 @@ inline std::string plot_lines(const std::vector<LinePanel>& panels, const std::v
   const double width =
       std::max({left + inner + side, side * 2 + Svg::text_width(title, 16), side * 2 + Svg::text_width(subtitle, 12)});
 
-  // The legend, in as many rows as it takes.
-  std::vector<Svg::Point> places;
-  double at = left, line = 76;
-  for (const std::string& name : names) {
-    const double needs = 40 + Svg::text_width(name) + 22;
-    if (at > left && at + needs > width - side) at = left, line += 22;
-    places.push_back({at, line});
-    at += needs;
-  }
-  const double top = line + 46;
+  const auto [places, last_row] = place_legend(names, {left, 76}, width - side, 40, 22);
+  const double top = last_row + 46;
   const double height = top + static_cast<double>(rows) * h + static_cast<double>(rows - 1) * gap_y + 60;
   Svg svg(width, height);
   svg.text(side, 28, title, 16, Svg::Anchor::Start, "#222", true);

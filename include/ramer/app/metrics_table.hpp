@@ -15,9 +15,7 @@ namespace ramer::app {
 inline eval::Report measure(const System& system, const data::Dataset& dataset, std::span<const std::int32_t> samples,
                             const train::PredictOptions& options, const eval::MetricOptions& metrics) {
   const train::Truth truth = train::truth_of(dataset, samples, system.schema().labels);
-  const train::Predictions<float> scores = system.predict(dataset, samples, options);
-  return eval::evaluate(scores.view(), truth.labels_view(), truth.mask_view(), std::span<const std::string>(scores.labels),
-                        metrics);
+  return train::evaluate(system.predict(dataset, samples, options), truth, metrics);
 }
 
 /// Two small tables: over all labels, and for each.

@@ -93,6 +93,25 @@ class Svg {
   std::string body_;
 };
 
+/// Where the entries of a legend go.
+struct LegendPlaces {
+  std::vector<Svg::Point> entries;
+  double last_row = 0;  ///< its y
+};
+/// In as many rows as it takes, from a point up to `right`. An entry is its mark, its name and a gap.
+inline LegendPlaces place_legend(const std::vector<std::string>& names, Svg::Point from, double right, double mark,
+                                 double gap, double row = 22, double size = 13) {
+  LegendPlaces places{{}, from.y};
+  double at = from.x;
+  for (const std::string& name : names) {
+    const double needs = mark + Svg::text_width(name, size) + gap;
+    if (at > from.x && at + needs > right) at = from.x, places.last_row += row;
+    places.entries.push_back({at, places.last_row});
+    at += needs;
+  }
+  return places;
+}
+
 /// From numbers to pixels, with round numbers to write beside the axis.
 struct Scale {
   double low = 0, high = 1;   ///< numbers

@@ -50,8 +50,7 @@ inline Measured measure_pairs(const train::Predictions<float>& scores, const tra
   eval::MetricOptions options;
   options.threshold = threshold;
   m.text = std::move(text);
-  m.report = eval::evaluate(scores.view(), truth.labels_view(), truth.mask_view(),
-                            std::span<const std::string>(scores.labels), options);
+  m.report = train::evaluate(scores, truth, options);
   m.counts = eval::count_labels(scores.view(), truth.labels_view(), truth.mask_view(), threshold);
   m.pairs = eval::count_label_pairs(scores.view(), truth.labels_view(), truth.mask_view(), threshold);
   return m;

@@ -47,8 +47,8 @@ struct Workspace {
 /// What becomes of the memory of an op's input.
 enum class Input {
   Kept,
-  Consumed  ///< the result, or in the reverse the adjoint, takes its place: the input must come from an op whose reverse does not look at its
-            ///< value (layer norm's does, and so do activations), and have no other reader
+  Consumed  ///< the result takes its place: the input must come from an op whose reverse does not look at its value (layer norm's
+            ///< does, and so do activations), and have no other reader
 };
 
 namespace detail {

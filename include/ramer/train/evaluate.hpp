@@ -124,15 +124,20 @@ Predictions<typename ModelType::Real> predict(const ModelType& model, const data
   return out;
 }
 
+/// Metrics of these predictions. @throws NumericError for a score that is NaN
+template <class Real>
+eval::Report evaluate(const Predictions<Real>& scores, const Truth& truth, const eval::MetricOptions& metrics = {}) {
+  return eval::evaluate(scores.view(), truth.labels_view(), truth.mask_view(), std::span<const std::string>(scores.labels),
+                        metrics);
+}
+
 /// Metrics of a model on these samples of a data set, whose labels are matched by name.
 /// @throws DataError; NumericError for a score that is NaN
 template <class ModelType>
 eval::Report evaluate(const ModelType& model, const data::Dataset& dataset, std::span<const std::int32_t> samples,
                       const PredictOptions& options = {}, const eval::MetricOptions& metrics = {}) {
   const Truth truth = truth_of(dataset, samples, model.schema().labels);
-  const auto scores = predict(model, dataset, samples, options);
-  return eval::evaluate(scores.view(), truth.labels_view(), truth.mask_view(), std::span<const std::string>(scores.labels),
-                        metrics);
+  return evaluate(predict(model, dataset, samples, options), truth, metrics);
 }
 
 }  // namespace ramer::train

@@ -237,8 +237,7 @@ class Trainer {
       threshold = eval::tune_threshold(scores.view(), truth_.labels_view(), truth_.mask_view()).threshold;
     eval::MetricOptions metrics;
     metrics.threshold = threshold;
-    ValidationRecord v(eval::evaluate(scores.view(), truth_.labels_view(), truth_.mask_view(),
-                                      std::span<const std::string>(scores.labels), metrics));
+    ValidationRecord v(evaluate(scores, truth_, metrics));
     v.terms = std::move(terms);
     record.validation = v;
     return selection_value(v, config_.selection);
