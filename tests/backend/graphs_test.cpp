@@ -66,17 +66,77 @@ TEST_CASE_TEMPLATE("Training in graphs has the bits of training kernel after ker
   CHECK(PretendedDriver::launches < one_by_one);
 }
 
-TEST_CASE("Graphs of a form that was met are updated, and say what kernels in turn say") {
-  const auto expected = steps(Pretended(0), 6);
+TEST_CASE_TEMPLATE("Steps ahead of their reports, and uploads ahead of kernels, early or late, change no bit", R,
+                   recipe::Ramer, recipe::RamerAlternating) {
+  test::BatchSpec spec;
+  spec.size = spec.persons = spec.segments = 2, spec.modalities = {"text", "audio"};
+  const auto plain = test::trace<R, Pretended, Float>(spec, Pretended(0));
+  for (const bool eager : {false, true}) {
+    PretendedDriver::eager_uploads = eager;
+    for (const std::size_t longest : {0, 40, 100000}) {
+      CAPTURE(longest);
+      CHECK(test::trace<R, Pretended, Float>(spec, Pretended(longest), {3, true, true}) == plain);
+    }
+  }
+  PretendedDriver::eager_uploads = false;
+}
+
+TEST_CASE("Steps of one shape are replayed: nothing is recorded any more once each side has its graphs") {
+  test::BatchSpec spec;
+  spec.size = 2, spec.segments = 3, spec.modalities = {"text", "audio"};
+  spec.target = spec.ragged = false, spec.available = spec.annotated = 1;
+  const auto run = [&](const Pretended& b, std::uint64_t steps, bool ahead) {
+    return test::trace<recipe::Ramer, Pretended, Float>(spec, b, {steps, false, ahead});
+  };
+  // In the first step scratch memory grows, the second is plain, the next two make the graphs of their sides.
+  const auto plain = run(Pretended(0), 8, false);
+  backend::device::GraphCounts counts[2];
+  for (std::size_t k = 0; k < 2; ++k) {
+    const Pretended b(60);
+    const auto values = run(b, 4 + 4 * k, true);
+    if (k == 1) CHECK(values == plain);
+    counts[k] = b.graph_counts();
+  }
+  CHECK(counts[0].instantiated > 0);
+  CHECK(counts[1].plain == counts[0].plain);
+  CHECK(counts[1].instantiated == counts[0].instantiated);
+  CHECK(counts[1].updated == 0);
+  CHECK(counts[1].replayed == counts[0].replayed + 2 * counts[0].instantiated);
+}
+
+TEST_CASE("Graphs of a form that was met get other arguments, and say what kernels in turn say") {
+  constexpr int kForms = static_cast<int>(backend::device::Graphs<PretendedDriver>::kMostOfForm);
+  const int n = kForms + 5;
+  const auto expected = steps(Pretended(0), n);
   const Pretended b(100);
-  CHECK(steps(b, 6) == expected);
-  const auto counts = b.graph_counts();
+  CHECK(steps(b, n) == expected);
+  auto counts = b.graph_counts();
   CHECK(counts.plain == 1);
-  CHECK(counts.instantiated == 1);
+  CHECK(counts.instantiated == kForms);
   CHECK(counts.updated == 4);
-  const Pretended cut(2);  // a step is three lists
-  CHECK(steps(cut, 6) == expected);
-  CHECK(cut.graph_counts().updated > 8);
+  CHECK(counts.replayed == 0);
+  const Pretended cut(2);  // a step is three lists, of which some have the same arguments in each step
+  CHECK(steps(cut, n) == expected);
+  counts = cut.graph_counts();
+  CHECK(counts.updated > 0);
+  CHECK(counts.replayed > 0);
+}
+
+TEST_CASE("More graphs than are kept") {
+  constexpr auto kMost = backend::device::Graphs<PretendedDriver>::kMost;
+  const Pretended b(1000);
+  Tensor<double, 1, Pretended::Memory> x(Shape{Index{1}});
+  b.fill(x.data(), Index{1}, 0.0);
+  double expected = 0, there = 0;
+  for (int round = 0; round < 2; ++round) {
+    for (std::size_t length = 1; length <= kMost + 20; ++length) {  // a form for each length
+      const auto held = b.hold();
+      for (std::size_t k = 0; k < length; ++k) b.map(Index{1}, AddTo{x.data(), static_cast<double>(k)});
+      expected += static_cast<double>(length * (length - 1) / 2);
+    }
+  }
+  b.to_host(x.data(), Index{1}, &there);
+  CHECK(there == expected);
 }
 
 TEST_CASE("What a driver refuses is done without a graph, or with a new one") {
@@ -91,6 +151,7 @@ TEST_CASE("What a driver refuses is done without a graph, or with a new one") {
     CHECK(counts.updated == 0);
     CHECK(counts.plain == (refuse.update ? 1 : 6));
     CHECK(counts.instantiated == (refuse.update ? 5 : 0));
+    CHECK(counts.replayed == 0);
   }
 }
 

@@ -1,5 +1,6 @@
-// A driver that pretends: a stream whose work is done when somebody waits for it and not before, pinned memory, events, graphs. What
-// would be wrong on a GPU is refused: waiting or allocating in a recording, copies from memory that is not pinned.
+// A driver that pretends: streams whose work is done when somebody waits for it and not before (uploads, if asked, at once), pinned
+// memory, events, graphs. What would be wrong on a GPU is refused: waiting or allocating in a recording, copies from memory that is not
+// pinned.
 #pragma once
 
 #include <deque>
@@ -75,16 +76,26 @@ class PretendedDriver {
  public:
   using Memory = PretendedMemory;
   using Stream = PretendedStream*;
-  using Event = long*;
+  struct Place {
+    PretendedStream* stream = nullptr;
+    long work = 0;
+    void wait() const {
+      if (stream) stream->run_until(work);
+    }
+  };
+  using Event = Place*;
   using Graph = std::vector<PretendedStream::Work>*;
   using Executable = std::vector<PretendedStream::Work>*;
 
   static inline Refusals refuse;
   static inline long launches = 0;  ///< that the driver was asked for
+  static inline bool eager_uploads =
+      false;  ///< copies are made as soon as what they wait for has run, not as late as can be
 
   PretendedDriver() = default;
   ~PretendedDriver() { wait(); }
   Stream stream() const { return stream_.get(); }
+  Stream upload_stream() const { return upload_stream_.get(); }
 
   template <class K>
   static void launch(const K& kernel, Index blocks, std::size_t shared_bytes, Stream stream) {
@@ -102,12 +113,16 @@ class PretendedDriver {
         static_cast<const std::byte*>(pinned) + bytes > std::prev(block)->first + std::prev(block)->second)
       throw std::logic_error("copies from memory that is not pinned");
     stream->push([=] { EmulatedLauncher<HostBlock::Order::Forward>{}.from_host(pinned, bytes, to); });
+    if (eager_uploads && !stream->recording) stream->run_until(stream->issued());
   }
   void copy_down(const void* from, std::size_t bytes, void* to) const {
-    wait();
-    EmulatedLauncher<HostBlock::Order::Forward>{}.to_host(from, bytes, to);
+    if (stream_->recording) throw std::logic_error("copies to the host in a recording");
+    stream_->push([=] { EmulatedLauncher<HostBlock::Order::Forward>{}.to_host(from, bytes, to); });
   }
-  void wait() const { stream_->run_until(stream_->issued()); }
+  void wait() const {
+    upload_stream_->run_until(upload_stream_->issued());
+    stream_->run_until(stream_->issued());
+  }
 
   static void* pin(std::size_t bytes) {
     auto* const p = new std::byte[bytes];
@@ -118,12 +133,16 @@ class PretendedDriver {
     pinned_blocks().erase(static_cast<std::byte*>(p));
     delete[] static_cast<std::byte*>(p);
   }
-  static Event event() { return new long(0); }
-  void record(Event event) const {
-    if (stream_->recording) throw std::logic_error("records an event in a recording");
-    *event = stream_->issued();
+  static Event event() { return new Place; }
+  static void record(Event event, Stream stream) {
+    if (stream->recording) throw std::logic_error("records an event in a recording");
+    *event = {stream, stream->issued()};
   }
-  void wait(Event event) const { stream_->run_until(*event); }
+  static void wait_for(Event event, Stream stream) {
+    if (stream->recording) throw std::logic_error("waits for an event in a recording");
+    stream->push([place = *event] { place.wait(); });
+  }
+  static void wait(Event event) { event->wait(); }
   static void destroy(Event event) { delete event; }
 
   static bool begin(Stream stream) { return stream->recording = !refuse.begin; }
@@ -154,7 +173,8 @@ class PretendedDriver {
     static std::map<const std::byte*, std::size_t> blocks;
     return blocks;
   }
-  std::unique_ptr<PretendedStream> stream_ = std::make_unique<PretendedStream>();
+  std::unique_ptr<PretendedStream> stream_ = std::make_unique<PretendedStream>(),
+                                   upload_stream_ = std::make_unique<PretendedStream>();
 };
 
 /// A backend like backend::Cuda, on that driver.
@@ -164,6 +184,7 @@ class Pretended : public backend::device::Kernels<backend::device::StreamLaunche
   static constexpr const char* name = "pretended";
   explicit Pretended(std::size_t longest_graph = 0) : Kernels(Launcher()), longest_graph_(longest_graph) {}
   Launcher::Hold hold() const { return launcher().hold(longest_graph_); }
+  Launcher::Reading reading(std::size_t bytes) const { return launcher().reading(bytes); }
   backend::device::GraphCounts graph_counts() const { return launcher().graph_counts(); }
 
  private:

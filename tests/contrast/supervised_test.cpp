@@ -89,20 +89,20 @@ TEST_CASE("the queue wraps; of more rows than places the last ones stay") {
   Serial s(5);
   s.push(3);
   CHECK(s.content() == std::vector<int>{0, 1, 2, -1, -1});
-  CHECK(s.queue.pointer == 3);
+  CHECK(s.queue.pointer() == 3);
   s.push(0);
-  CHECK(s.queue.pointer == 3);
+  CHECK(s.queue.pointer() == 3);
   s.push(4);
   CHECK(s.content() == std::vector<int>{5, 6, 2, 3, 4});
-  CHECK(s.queue.pointer == 2);
+  CHECK(s.queue.pointer() == 2);
   s.push(12);  // rows 7 ... 18 one by one from place 2: row 18 ends at place (2 + 11) % 5
   CHECK(s.content() == std::vector<int>{15, 16, 17, 18, 14});
-  CHECK(s.queue.pointer == 4);
+  CHECK(s.queue.pointer() == 4);
   s.push(5);
   CHECK(s.content() == std::vector<int>{20, 21, 22, 23, 19});
   Serial none(0);
   none.push(3);
-  CHECK(none.queue.pointer == 0);
+  CHECK(none.queue.pointer() == 0);
 }
 
 TEST_CASE("rows of class -1 count in the denominator and match nothing, not even each other") {

@@ -152,7 +152,7 @@ TEST_CASE_TEMPLATE("BertAdam, Adam and AdamW against plain loops, with both clip
         auto g = f.draw(t, size);
         optimizer.step(f.gradients, total, f.backend, kAll);
         const double all = std::hypot(norm(g[0]), norm(g[1]));
-        CHECK(optimizer.gradient_norm(f.backend) == doctest::Approx(all).epsilon(1e-6));
+        CHECK(*optimizer.norm() == doctest::Approx(all).epsilon(1e-6));
         const double x = static_cast<double>(t) / total;
         const double factor = x < 0.1 ? x / 0.1 : std::max((x - 1) / (0.1 - 1), 0.0);
         for (std::size_t k = 0; k < 2; ++k) {
@@ -195,7 +195,7 @@ TEST_CASE("Only what a phase wants is updated, and its clip sees only that") {
   train::Optimizer<Fixture<Double>::E> optimizer(c, f.list, f.backend);
   auto g = f.draw(0, 4.0);
   optimizer.step(f.gradients, 0, f.backend, [](const auto& p) { return p.name == "p1"; });
-  CHECK(optimizer.gradient_norm(f.backend) == doctest::Approx(norm(g[1])).epsilon(1e-14));
+  CHECK(*optimizer.norm() == doctest::Approx(norm(g[1])).epsilon(1e-14));
   scale(g[1], 1, norm(g[1]));
   f.plain[1].bert_adam(g[1], 0.1, c);
   CHECK(f.difference() < 1e-14);
@@ -215,11 +215,9 @@ TEST_CASE_TEMPLATE("Gradients that are not finite change neither parameters nor 
       f.draw(0, 1.0);
       f.gradients.slot(0).adjoint[2] = bad;
       optimizer.step(f.gradients, 0, f.backend, kAll);
-      CHECK_FALSE(std::isfinite(optimizer.gradient_norm(f.backend)));
-      optimizer.uncount();
+      CHECK_FALSE(std::isfinite(*optimizer.norm()));
       CHECK(f.difference() == 0);  // also of parameter 1, whose own gradient was finite
       for (std::size_t k = 0; k < 3; ++k) {
-        CHECK(optimizer.steps()[k] == 0);
         for (Index i = 0; i < f.parameters[k].size(); ++i) CHECK(optimizer.second()[k](i) == 0);
       }
     }

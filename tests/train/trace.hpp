@@ -16,10 +16,16 @@ struct Unaligned : recipe::RamerAlternating {
   using Alignment = encoder::CtcAlignment;
 };
 
-/// Reports of three steps, then scores.
-template <class R, class Backend, class Precision>
-std::vector<double> trace(const BatchSpec& spec, Backend backend = Backend()) {
-  using M = Model<R, Backend, Precision>;
+/// What is traced.
+struct TraceOptions {
+  std::uint64_t steps = 3;
+  bool grows = true;   ///< each batch has a sample more than the one before
+  bool ahead = false;  ///< a step is begun before the report of the one before is read
+};
+
+/// A small configuration of a recipe.
+template <class M>
+typename M::Config small_config() {
   typename M::Config config;
   if constexpr (requires { config.encoder.hidden; }) {
     config.encoder.hidden = config.encoder.inner = 8, config.encoder.heads = 2, config.encoder.layers = {1};
@@ -27,18 +33,36 @@ std::vector<double> trace(const BatchSpec& spec, Backend backend = Backend()) {
   if constexpr (requires { config.contrast.queue; }) config.contrast.queue = 24;
   if constexpr (requires { config.alignment.length; }) config.alignment.length = 4;
   if constexpr (requires { config.fusion.layers; }) config.fusion.layers = 1;
-  M model(schema_of(spec), config, backend, 7);
+  return config;
+}
+inline train::OptimizerConfig fast_optimizer() {
   train::OptimizerConfig optimizer;
   optimizer.rate = 1e-2, optimizer.schedule = train::Schedule::Constant;
-  train::Stepper<M> stepper(model, optimizer, 5);
+  return optimizer;
+}
+
+/// Reports of a few steps, then scores.
+template <class R, class Backend, class Precision>
+std::vector<double> trace(const BatchSpec& spec, Backend backend = Backend(), const TraceOptions& options = {}) {
+  using M = Model<R, Backend, Precision>;
+  M model(schema_of(spec), small_config<M>(), backend, 7);
+  train::Stepper<M> stepper(model, fast_optimizer(), 5);
   std::vector<double> values;
-  for (std::uint64_t step = 0; step < 3; ++step) {
-    BatchSpec drawn = spec;
-    drawn.seed = step + 1, drawn.size = spec.size + static_cast<Index>(step);
-    const train::StepReport report = stepper.run(make_batch(drawn), step, 100);
+  const auto note = [&](const train::StepReport& report) {
     for (const auto& term : report.list()) values.push_back(term.value);
     values.push_back(report.gradient_norm);
+  };
+  for (std::uint64_t step = 0; step < options.steps; ++step) {
+    BatchSpec drawn = spec;
+    drawn.seed = step + 1;
+    if (options.grows) drawn.size = spec.size + static_cast<Index>(step);
+    if (options.ahead) {
+      if (const auto report = stepper.submit(make_batch(drawn), step, 100)) note(*report);
+    } else {
+      note(stepper.run(make_batch(drawn), step, 100));
+    }
   }
+  while (const auto report = stepper.finish()) note(*report);
   Workspace<M> workspace;
   std::vector<typename M::Real> scores;
   model.predict(make_batch(spec), workspace, scores);

@@ -23,6 +23,7 @@ namespace ramer::autodiff {
 template <class Memory>
 struct Workspace {
   Arena<Memory> values;        ///< what ops produce
+  Arena<Memory> arrived[2];    ///< copies of the host's arrays, see `begin_step`
   Arena<HostMemory> closures;  ///< nodes and slots
   Pool<Memory> adjoints;       ///< and scratch
   /// An array of the host and where its copy is.
@@ -33,15 +34,28 @@ struct Workspace {
   };
   std::vector<Mirror> mirrors;  ///< arrays of the host that this step has copied to where the backend computes
 
+  /// From now on copies of the host's arrays go to memory that neither this step nor the one before has used, where a backend may put
+  /// them while that one still runs.
+  void begin_step() {
+    ahead = true;
+    side ^= 1;
+    arrived[side].rewind();
+  }
+  bool ahead = false;  ///< steps are begun
+  int side = 0;        ///< of `arrived`
+
   /// Forgets everything; memory is kept for the next step.
   void rewind() {
     mirrors.clear();
+    if (!ahead) arrived[side].rewind();
     values.rewind();
     closures.rewind();
     adjoints.rewind();
   }
   /// Held from the system, all together.
-  std::size_t bytes() const { return values.capacity() + closures.capacity() + adjoints.capacity(); }
+  std::size_t bytes() const {
+    return values.capacity() + arrived[0].capacity() + arrived[1].capacity() + closures.capacity() + adjoints.capacity();
+  }
 };
 
 /// What becomes of the memory of an op's input.
@@ -152,8 +166,16 @@ class Tape {
     const std::size_t size = static_cast<std::size_t>(count) * sizeof(U);
     for (const auto& made : mirrors)
       if (made.host == host && made.bytes == size) return static_cast<const U*>(made.place);
-    U* const place = keep<U>(count);
-    backend_->from_host(host, count, place);
+    U* const place = workspace_->arrived[workspace_->side].template allocate<U>(count);
+    if constexpr (requires { backend_->from_host_ahead(host, count, place); }) {
+      if (workspace_->ahead) {
+        backend_->from_host_ahead(host, count, place);
+      } else {
+        backend_->from_host(host, count, place);
+      }
+    } else {
+      backend_->from_host(host, count, place);
+    }
     mirrors.push_back({host, size, place});
     return place;
   }

@@ -119,12 +119,19 @@ struct DropoutPlan {
   RandomStream stream;                     ///< of all draws
   double rate = 0;                         ///< probability of 0 for an element
   const std::uint64_t* row_key = nullptr;  ///< (R); null: the row's number
+  const std::uint32_t* step = nullptr;  ///< where the step's number lies, for launches that are replayed; null: the stream's
 
   /// Whether anything is dropped at all.
   RAMER_HD bool active() const { return rate > 0; }
+  /// The stream, at the step at hand.
+  RAMER_HD RandomStream draws() const {
+    RandomStream now = stream;
+    if (step) now.step = *step;
+    return now;
+  }
   /// What an element is multiplied with: 0 or 1 / (1 - rate).
   RAMER_HD double factor(std::uint64_t row, std::uint32_t column) const {
-    return stream.uniform(row, column) >= static_cast<float>(rate) ? 1.0 / (1.0 - rate) : 0.0;
+    return draws().uniform(row, column) >= static_cast<float>(rate) ? 1.0 / (1.0 - rate) : 0.0;
   }
   /// Logical row of a row.
   RAMER_HD std::uint64_t key(Index row) const { return row_key ? row_key[row] : static_cast<std::uint64_t>(row); }

@@ -39,6 +39,8 @@ class Cuda : public device::Kernels<cuda::Launcher> {
   cudaStream_t stream() const { return launcher().driver().stream(); }
   /// See StreamLauncher::Hold. For steps that call this again and again in the same order.
   cuda::Launcher::Hold hold() const { return launcher().hold(longest_graph_); }
+  /// See backend::Readback.
+  cuda::Launcher::Reading reading(std::size_t bytes) const { return launcher().reading(bytes); }
   device::GraphCounts graph_counts() const { return launcher().graph_counts(); }
 
   template <class T>

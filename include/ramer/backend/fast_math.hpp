@@ -163,14 +163,15 @@ RAMER_HD RAMER_IN_LOOPS T fast_activation_slope(T u, T y) {
 template <Index Quads, class T>
 RAMER_HD RAMER_IN_LOOPS void fast_dropout(const DropoutPlan& plan, std::uint64_t row, std::uint32_t first,
                                           T (&factor)[4 * Quads]) {
+  const RandomStream stream = plan.draws();
   std::uint32_t word[4][Quads];
   for (Index q = 0; q < Quads; ++q) {
     word[0][q] = first + static_cast<std::uint32_t>(q);
     word[1][q] = static_cast<std::uint32_t>(row);
     word[2][q] = static_cast<std::uint32_t>(row >> 32);
-    word[3][q] = plan.stream.step;
+    word[3][q] = stream.step;
   }
-  std::uint32_t k0 = plan.stream.key0, k1 = plan.stream.key1;
+  std::uint32_t k0 = stream.key0, k1 = stream.key1;
   for (int round = 0; round < 10; ++round, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
     for (Index q = 0; q < Quads; ++q) {
       const std::uint64_t p0 = static_cast<std::uint64_t>(word[0][q]) * 0xD2511F53u;

@@ -66,8 +66,10 @@ struct MoveAverage {  // for b in order: mu[y ? + : -] = momentum mu + (1 - mome
   const std::uint8_t *labels, *mask, *present;
   Index batch, label_count, width;
   T momentum;
+  const std::int32_t* given_up;
   T *positive, *negative;
   RAMER_HD void operator()(Index j, Index d) const {
+    if (given_up && *given_up) return;
     T p = positive[j * width + d], n = negative[j * width + d];
     for (Index b = 0; b < batch; ++b) {
       if (!mask[b * label_count + j] || (present && !present[b])) continue;

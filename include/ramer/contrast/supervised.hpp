@@ -72,17 +72,30 @@ namespace detail {
 template <class T>
 struct PutQueueRow {
   const T* rows;
-  Index first, pointer, places, width;
+  Index first, places, width;
+  const std::int32_t *pointer, *given_up;
   T* queue;
   RAMER_HD void operator()(Index i, Index d) const {
-    queue[(pointer + first + i) % places * width + d] = rows[(first + i) * width + d];
+    if (given_up && *given_up) return;
+    queue[(*pointer + first + i) % places * width + d] = rows[(first + i) * width + d];
   }
 };
 struct PutQueueId {
   const std::int32_t* ids;
-  Index first, pointer, places;
+  Index first, places;
+  const std::int32_t *pointer, *given_up;
   std::int32_t* queue_ids;
-  RAMER_HD void operator()(Index i) const { queue_ids[(pointer + first + i) % places] = ids[first + i]; }
+  RAMER_HD void operator()(Index i) const {
+    if (!given_up || !*given_up) queue_ids[(*pointer + first + i) % places] = ids[first + i];
+  }
+};
+struct AdvancePointer {
+  Index rows, places;
+  const std::int32_t* given_up;
+  std::int32_t* pointer;
+  RAMER_HD void operator()(Index) const {
+    if (!given_up || !*given_up) *pointer = static_cast<std::int32_t>((*pointer + rows) % places);
+  }
 };
 }  // namespace detail
 
@@ -91,9 +104,9 @@ struct PutQueueId {
 template <class E>
 struct Queue {
   using Real = typename E::Real;
-  Tensor<Real, 2, typename E::Memory> rows;         ///< (Q, D)
-  Tensor<std::int32_t, 1, typename E::Memory> ids;  ///< (Q)
-  Index pointer = 0;                                ///< where the next row goes
+  Tensor<Real, 2, typename E::Memory> rows;                         ///< (Q, D)
+  Tensor<std::int32_t, 1, typename E::Memory> ids;                  ///< (Q)
+  Tensor<std::int32_t, 0, typename E::Memory> pointer{Shape<0>{}};  ///< where the next row goes
 
   Queue() = default;
   /// Not yet filled.
@@ -120,6 +133,8 @@ struct Queue {
     backend.from_host(start.data(), rows.size(), rows.data());
     const std::vector<std::int32_t> none(static_cast<std::size_t>(places()), -1);
     backend.from_host(none.data(), places(), ids.data());
+    const std::int32_t begin = 0;
+    backend.from_host(&begin, 1, pointer.data());
   }
   /// Q
   Index places() const { return rows.extent(0); }
@@ -129,17 +144,18 @@ struct Queue {
   static void tensors(Self& self, Index classes, Visitor&& visit) {
     visit("queue.rows", self.rows.view());
     visit("queue.ids", self.ids.view(), Index{-1}, classes);
-    visit("queue.pointer", self.pointer, Index{0}, std::max<Index>(1, self.places()));
+    visit("queue.pointer", self.pointer.view(), Index{0}, std::max<Index>(1, self.places()));
   }
 
-  /// Writes n rows one after the other at the pointer; of more rows than places the last ones stay.
-  void push(typename E::Backend& backend, const Real* data, const std::int32_t* classes, Index n) {
+  /// Writes n rows one after the other at the pointer; of more rows than places the last ones stay. `given_up`: see nn::Context.
+  void push(typename E::Backend& backend, const Real* data, const std::int32_t* classes, Index n,
+            const std::int32_t* given_up = nullptr) {
     if (places() == 0 || n == 0) return;
-    const Index first = std::max<Index>(0, n - places());
-    backend.map_2d(n - first, rows.extent(1),
-                   detail::PutQueueRow<Real>{data, first, pointer, places(), rows.extent(1), rows.data()});
-    backend.map(n - first, detail::PutQueueId{classes, first, pointer, places(), ids.data()});
-    pointer = (pointer + n) % places();
+    const Index first = std::max<Index>(0, n - places()), width = rows.extent(1);
+    backend.map_2d(n - first, width,
+                   detail::PutQueueRow<Real>{data, first, places(), width, pointer.data(), given_up, rows.data()});
+    backend.map(n - first, detail::PutQueueId{classes, first, places(), pointer.data(), given_up, ids.data()});
+    backend.map(1, detail::AdvancePointer{n, places(), given_up, pointer.data()});
   }
 };
 

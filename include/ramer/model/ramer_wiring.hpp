@@ -224,12 +224,13 @@ struct Ramer {
           backend.map_2d(c, d,
                          contrast::detail::MoveAverage<Real>{out.unit_alpha[m].data(), ctx.device(plan.y),
                                                              ctx.device(plan.mask), plan.present_of(m, ctx), plan.batch, c,
-                                                             d, static_cast<Real>(config_.prototypes.momentum), mu.data(),
-                                                             mu.data() + c * d});
+                                                             d, static_cast<Real>(config_.prototypes.momentum), ctx.given_up,
+                                                             mu.data(), mu.data() + c * d});
         }
       }
       if constexpr (Recipe::Contrast::queue) {
-        state.queue.push(backend, out.contrast_rows.data(), ctx.device(plan.contrast.ids), out.contrast_rows.extent(0));
+        state.queue.push(backend, out.contrast_rows.data(), ctx.device(plan.contrast.ids), out.contrast_rows.extent(0),
+                         ctx.given_up);
       }
     }
     const Config& config() const { return config_; }

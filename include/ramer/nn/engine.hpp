@@ -48,13 +48,15 @@ struct Context {
   template <int Rank>
   using Var = typename E::template Var<Rank>;
 
-  typename E::Tape& tape;             ///< where ops are recorded
-  Gradients<E>* gradients = nullptr;  ///< null: parameters are constants
-  bool training = false;              ///< dropout, shuffling and soft prototypes
-  std::uint64_t seed = 0;             ///< of the run
-  std::uint64_t step = 0;             ///< part of every random draw
-  Taps<E>* taps = nullptr;            ///< null: nobody looks
-  int frozen = 0;                     ///< above 0: parameters are constants (see Frozen)
+  typename E::Tape& tape;                  ///< where ops are recorded
+  Gradients<E>* gradients = nullptr;       ///< null: parameters are constants
+  bool training = false;                   ///< dropout, shuffling and soft prototypes
+  std::uint64_t seed = 0;                  ///< of the run
+  std::uint64_t step = 0;                  ///< part of every random draw
+  Taps<E>* taps = nullptr;                 ///< null: nobody looks
+  int frozen = 0;                          ///< above 0: parameters are constants (see Frozen)
+  const std::uint32_t* step_at = nullptr;  ///< where kernels find `step`; null: they are told
+  const std::int32_t* given_up = nullptr;  ///< where kernels find whether this step must change nothing (1); null: it may
 
   /// The kernels.
   typename E::Backend& backend() { return tape.backend(); }
@@ -68,7 +70,8 @@ struct Context {
   /// runs several times in a step, as one that modalities share does, counts its runs, so that each has draws of its own.
   backend::DropoutPlan dropout(const Dropout& d, const std::uint64_t* row_key = nullptr, Index use = 0) const {
     if (!training || d.rate <= 0) return {};
-    return {RandomStream(seed, use ? mix64(d.stream + static_cast<std::uint64_t>(use)) : d.stream, step), d.rate, row_key};
+    return {RandomStream(seed, use ? mix64(d.stream + static_cast<std::uint64_t>(use)) : d.stream, step_at ? 0 : step),
+            d.rate, row_key, step_at};
   }
   /// Shows a value to whoever inspects this pass; see Taps::on.
   template <int Rank>

@@ -45,7 +45,7 @@ struct TrainResult {
 
 /// All of them may be empty. They run on the thread that trains; what they throw ends the run.
 struct Callbacks {
-  std::function<void(const StepEvent&)> on_step;    ///< after each step
+  std::function<void(const StepEvent&)> on_step;    ///< after each step; on a device a step later
   std::function<void(const EpochEvent&)> on_epoch;  ///< after each epoch
   std::function<void(const TrainResult&)> on_end;   ///< when the run ends without an error
   /// Asked before every step and every validation. Once it says yes, the run is saved and ends as `Interrupted`.

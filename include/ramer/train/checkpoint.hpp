@@ -258,10 +258,6 @@ void fill(const Checkpoint& checkpoint, ModelType& model) {
         const std::vector<std::int64_t> values = read_integers(file, name, shape, lower, upper);
         const std::vector<std::int32_t> host(values.begin(), values.end());
         backend.from_host(host.data(), static_cast<Index>(host.size()), data);
-      },
-      [&](const std::string& name, Index& value, Index lower, Index upper) {
-        known.insert(name);
-        value = read_integers(file, name, {}, lower, upper)[0];
       });
   check_no_more(checkpoint, known, false);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "ramer/core/config.hpp"
@@ -47,25 +48,30 @@ struct SquareOf {
   const T* x;
   RAMER_HD double operator()(Index i) const { return static_cast<double>(x[i]) * static_cast<double>(x[i]); }
 };
-/// norm = the root of the squares' sum, which is taken in their order.
+/// norm = the root of the squares' sum, which is taken in their order. Where it is not finite the step is given up.
 struct GradientNorm {
   const double* squares;
   Index count;
   double* norm;
+  std::int32_t* given_up;
   RAMER_HD void operator()(Index) const {
     double total = 0;
     for (Index k = 0; k < count; ++k) total += squares[k];
     *norm = std::sqrt(total);
+    if (given_up && !(*norm - *norm == 0)) *given_up = 1;
   }
 };
-/// factor[k] of tensor k: min(1, limit / (norm + 1e-6)), global first, then its own. NaN where the norm is not finite.
+/// factor[k] of tensor k: min(1, limit / (norm + 1e-6)), global first, then its own. NaN where the norm is not finite or the step given
+/// up.
 struct ClipFactor {
   const double *squares, *norm;
   double global, tensor;
+  const std::int32_t* given_up;
   double* factor;
   RAMER_HD void operator()(Index k) const {
     const double all = global > 0 ? limit(global, *norm) : 1.0;
     factor[k] = all * (tensor > 0 ? limit(tensor, all * std::sqrt(squares[k])) : 1.0) + (*norm - *norm);
+    if (given_up && *given_up) factor[k] = std::numeric_limits<double>::quiet_NaN();
   }
   RAMER_HD static double limit(double largest, double n) {
     const double f = largest / (n + 1e-6);
@@ -124,10 +130,6 @@ class Optimizer {
     norm_ = Tensor<double, 1, typename E::Memory>(Shape{Index{1}});
     table_.reserve(parameters.size());
     offsets_.reserve(parameters.size() + 1);
-    if constexpr (!E::Memory::host) {
-      table_there_ = Tensor<detail::AdamUpdate<T>, 1, typename E::Memory>(Shape{n});
-      offsets_there_ = Tensor<Index, 1, typename E::Memory>(Shape{n + 1});
-    }
     for (const Parameter* p : parameters) {
       first_.emplace_back(Shape{p->size()});
       second_.emplace_back(Shape{p->size()});
@@ -145,38 +147,36 @@ class Optimizer {
   }
 
   /// Updates every reached parameter p with `wanted(p)`. `total_steps` scales the schedule; not positive: constant rate.
-  template <class Wanted>
-  void step(const nn::Gradients<E>& gradients, double total_steps, typename E::Backend& backend, Wanted wanted) {
-    chosen_.clear();
+  /// @param place where kernels find a std::vector of the host's, place(vector), as nn::Context::device
+  /// @param given_up where it lies whether the step must change nothing; becomes 1 for a gradient that is not finite; null: nobody asks
+  template <class Wanted, class Place>
+  void step(const nn::Gradients<E>& gradients, double total_steps, typename E::Backend& backend, Wanted wanted, Place place,
+            std::int32_t* given_up = nullptr) {
     table_.clear();
     offsets_.assign(1, 0);
     for (std::size_t i = 0; i < parameters_.size(); ++i) {
       const auto& slot = gradients.slot(static_cast<Index>(i));
       if (!slot.written || !wanted(*parameters_[i])) continue;
-      table_.push_back(update(i, slot.adjoint, factor_.data() + chosen_.size(), total_steps));
+      table_.push_back(update(i, slot.adjoint, factor_.data() + table_.size(), total_steps));
       offsets_.push_back(offsets_.back() + slot.size);
-      chosen_.push_back(i);
     }
-    const auto count = static_cast<Index>(chosen_.size());
-    const auto* const table = there(table_, table_there_, backend);
-    const backend::Arrays arrays{count, offsets_.back(), there(offsets_, offsets_there_, backend)};
+    const auto count = static_cast<Index>(table_.size());
+    const auto* const table = place(table_);
+    const backend::Arrays arrays{count, offsets_.back(), place(offsets_)};
     backend.sum_arrays(arrays, detail::GradientOf<T>{table}, backend::Target<double>{squares_.data(), false});
-    backend.map(1, detail::GradientNorm{squares_.data(), count, norm_.data()});
-    backend.map(count,
-                detail::ClipFactor{squares_.data(), norm_.data(), config_.clip_global, config_.clip_tensor, factor_.data()});
+    backend.map(1, detail::GradientNorm{squares_.data(), count, norm_.data(), given_up});
+    backend.map(count, detail::ClipFactor{squares_.data(), norm_.data(), config_.clip_global, config_.clip_tensor, given_up,
+                                          factor_.data()});
     backend.map_arrays(arrays, detail::UpdateOf<T>{table});
   }
-  /// Euclidean norm of the gradients of the last step, before clipping.
-  double gradient_norm(typename E::Backend& backend) const {
-    double norm = 0;
-    backend.to_host(norm_.data(), 1, &norm);
-    return norm;
+  /// The same in the host's memory.
+  template <class Wanted>
+  requires(E::Memory::host) void step(const nn::Gradients<E>& gradients, double total_steps, typename E::Backend& backend,
+                                      Wanted wanted) {
+    step(gradients, total_steps, backend, wanted, [](const auto& table) { return table.data(); });
   }
-
-  /// Takes back the counting of the last step, which changed nothing because its gradients were not finite.
-  void uncount() {
-    for (const std::size_t i : chosen_) --steps_[i];
-  }
+  /// Where the Euclidean norm of the gradients of the last step lies, before clipping.
+  const double* norm() const { return norm_.data(); }
 
   /// As given.
   const OptimizerConfig& config() const { return config_; }
@@ -186,17 +186,6 @@ class Optimizer {
   std::vector<std::int64_t>& steps() { return steps_; }
 
  private:
-  /// Where the kernels find a table of the host's.
-  template <class U>
-  static const U* there(const std::vector<U>& table, [[maybe_unused]] Tensor<U, 1, typename E::Memory>& copy,
-                        [[maybe_unused]] typename E::Backend& backend) {
-    if constexpr (E::Memory::host) {
-      return table.data();
-    } else {
-      backend.from_host(table.data(), static_cast<Index>(table.size()), copy.data());
-      return copy.data();
-    }
-  }
   /// The next step of parameter i, which is counted.
   detail::AdamUpdate<T> update(std::size_t i, const T* gradient, const double* factor, double total_steps) {
     Parameter& p = *parameters_[i];
@@ -230,11 +219,8 @@ class Optimizer {
   std::vector<Parameter*> parameters_;
   std::vector<Buffer> first_, second_;
   std::vector<std::int64_t> steps_;
-  std::vector<std::size_t> chosen_;
-  std::vector<detail::AdamUpdate<T>> table_;  ///< of the chosen ones
+  std::vector<detail::AdamUpdate<T>> table_;  ///< of those that are updated
   std::vector<Index> offsets_;
-  Tensor<detail::AdamUpdate<T>, 1, typename E::Memory> table_there_;  ///< copies, where the backend's memory is its own
-  Tensor<Index, 1, typename E::Memory> offsets_there_;
   Tensor<double, 1, typename E::Memory> squares_, factor_, norm_;
 };
 

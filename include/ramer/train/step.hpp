@@ -1,8 +1,14 @@
 // One training step: the phases of the recipe's procedure, the optimizer, the state.
+//
+// Nothing in a step waits for the backend. What its losses and its gradient's norm came to lies where it computes; a value that is not
+// finite sets a flag there, and with the flag set nothing that training changes is changed, in that step and in those behind it. The
+// host reads reports when they have arrived: at once from the host's memory, one step later from a device's.
 #pragma once
 
 #include <array>
+#include <optional>
 
+#include "ramer/backend/readback.hpp"
 #include "ramer/model/model.hpp"
 #include "ramer/train/optimizer.hpp"
 
@@ -26,12 +32,25 @@ struct StepReport {
 };
 
 namespace detail {
-/// Scalars from where their terms left them to one place, so that the host reads them at once.
+/// Scalars from where their terms left them to one place. One that is not finite gives the step up, if it has an adjoint.
 template <class T>
 struct CollectTerms {
   const T* from[loss::kMostTerms];
-  T* to;
-  RAMER_HD void operator()(Index i) const { to[i] = *from[i]; }
+  Index count;
+  std::uint32_t counts;  ///< bit i: term i has an adjoint
+  double* to;
+  std::int32_t* given_up;
+  RAMER_HD void operator()(Index) const {
+    for (Index i = 0; i < count; ++i) {
+      const T value = *from[i];
+      to[i] = static_cast<double>(value);
+      if (((counts >> i) & 1u) != 0 && !(value - value == T(0))) *given_up = 1;
+    }
+  }
+};
+struct ClearFlag {
+  std::int32_t* flag;
+  RAMER_HD void operator()(Index) const { *flag = 0; }
 };
 /// While the result lives, a backend that can make launches together (backend::Cuda, as graphs) may hold them back.
 template <class Backend>
@@ -55,33 +74,61 @@ class Stepper {
       : model_(model),
         gradients_(model.make_gradients()),
         optimizer_(optimizer, model.parameters(), model.backend()),
-        seed_(seed) {}
+        results_(Shape{Index{ModelType::phases * kResults}}),
+        given_up_(Shape{Index{1}}),
+        seed_(seed) {
+    model.backend().map(1, detail::ClearFlag{given_up_.data()});
+  }
 
-  /// One step on a batch with labels. Draws depend on (seed, step). After the first step of its size it allocates nothing.
-  /// @throws NumericError naming term, step and samples when a loss or the gradient is not finite; what the phase at hand
-  ///   would have changed is then unchanged
-  StepReport run(const Batch& batch, std::uint64_t step, double total_steps, nn::Taps<E>* taps = nullptr) {
+  /// Begins a step on a batch with labels, which may be changed as soon as this returns. Draws depend on (seed, step). Once two steps
+  /// of its size have been, it allocates nothing.
+  /// @return the report of the earliest step that has not been reported: in the host's memory of this one; else of the one before, if
+  ///   there is one
+  /// @throws NumericError naming term, step and samples when a loss or the gradient of the step that would be reported is not finite.
+  ///   What the phase at hand would have changed is then unchanged, and so is everything since; nothing is under way any more
+  std::optional<StepReport> submit(const Batch& batch, std::uint64_t step, double total_steps, nn::Taps<E>* taps = nullptr) {
     require<DataError>(batch.has_labels(), "a training batch needs labels");
-    StepReport report;
-    [[maybe_unused]] const auto held = detail::hold_launches(model_.backend());
-    model_.module().build_plan(workspace_.plan, batch, true, RandomStream(seed_, name_hash("shuffle"), step));
-    gradients_.begin_step();
-    for (int phase = 0; phase < ModelType::phases; ++phase) {
-      typename E::Tape tape(model_.backend(), workspace_.memory, true);
-      nn::Context<E> ctx{tape, &gradients_, true, seed_, step, phase + 1 == ModelType::phases ? taps : nullptr};
-      const Outputs<E> out = model_.module().forward(ctx, batch, workspace_.plan, model_.state(), phase);
-      read(tape, out, batch, step, report);
-      out.terms.reverse(tape);
-      optimizer_.step(gradients_, total_steps, model_.backend(),
-                      [&](const auto& p) { return ModelType::Module::in_phase(p.name, phase); });
-      report.gradient_norm = optimizer_.gradient_norm(model_.backend());
-      if (!std::isfinite(report.gradient_norm)) {
-        optimizer_.uncount();
-        fail<NumericError>("the gradient's norm is ", report.gradient_norm, " at step ", step, ", samples ", samples(batch));
+    Flight& flight = flights_[(first_ + under_way_) % kMostFlights];
+    auto& backend = model_.backend();
+    {
+      [[maybe_unused]] const auto held = detail::hold_launches(backend);
+      model_.module().build_plan(workspace_.plan, batch, true, RandomStream(seed_, name_hash("shuffle"), step));
+      if constexpr (!E::Memory::host) workspace_.memory.begin_step();
+      flight.begin(batch, step);
+      gradients_.begin_step();
+      for (int phase = 0; phase < ModelType::phases; ++phase) {
+        typename E::Tape tape(backend, workspace_.memory, true);
+        nn::Context<E> ctx{tape, &gradients_, true, seed_, step, phase + 1 == ModelType::phases ? taps : nullptr};
+        ctx.given_up = given_up_.data();
+        if constexpr (!E::Memory::host) ctx.step_at = ctx.device(flight.step_number);
+        const Outputs<E> out = model_.module().forward(ctx, batch, workspace_.plan, model_.state(), phase);
+        double* const results = results_.data() + phase * kResults;
+        collect(ctx, out, results, flight.phases[static_cast<std::size_t>(phase)]);
+        out.terms.reverse(tape);
+        flight.phases[static_cast<std::size_t>(phase)].steps_before = optimizer_.steps();
+        optimizer_.step(
+            gradients_, total_steps, backend, [&](const auto& p) { return ModelType::Module::in_phase(p.name, phase); },
+            [&](const auto& table) { return ctx.device(table); }, given_up_.data());
+        backend.copy(optimizer_.norm(), 1, results + loss::kMostTerms);
+        if (out.defined) model_.module().commit(ctx, workspace_.plan, out, model_.state());
       }
-      if (out.defined) model_.module().commit(ctx, workspace_.plan, out, model_.state());
+      flight.results.start(backend, results_.data(), results_.size());
     }
-    return report;
+    if (++under_way_ < kMostFlights) return std::nullopt;
+    return land();
+  }
+  /// Waits for the earliest step that has not been reported. @return none if there is none @throws NumericError, as `submit`
+  std::optional<StepReport> finish() {
+    if (under_way_ == 0) return std::nullopt;
+    return land();
+  }
+  /// Steps that have not been reported.
+  Index under_way() const { return static_cast<Index>(under_way_); }
+  /// `submit` and `finish`: one step and its report. Only where nothing is under way.
+  StepReport run(const Batch& batch, std::uint64_t step, double total_steps, nn::Taps<E>* taps = nullptr) {
+    require(under_way_ == 0, "a step is run while ", under_way_, " are under way; call finish() first");
+    std::optional<StepReport> report = submit(batch, step, total_steps, taps);
+    return report ? *report : *finish();
   }
 
   /// What the last step left.
@@ -90,38 +137,96 @@ class Stepper {
   Workspace<ModelType>& workspace() { return workspace_; }
 
  private:
-  void read(typename E::Tape& tape, const Outputs<E>& out, const Batch& batch, std::uint64_t step, StepReport& report) {
-    using Real = typename E::Real;
-    const auto terms = out.terms.list();
-    const auto count = static_cast<Index>(terms.size());
-    detail::CollectTerms<Real> collect{};
-    std::array<Real, loss::kMostTerms> values{};
-    collect.to = tape.template keep<Real>(count);
-    for (std::size_t i = 0; i < terms.size(); ++i) collect.from[i] = terms[i].value.data();
-    tape.backend().map(count, collect);
-    tape.backend().to_host(collect.to, count, values.data());
-    report.term_count = 0;
-    report.total = 0;
-    for (const auto& term : terms) {
-      const Real value = values[report.term_count];
-      report.terms[report.term_count++] = {term.name, static_cast<double>(value), term.weight};
-      if (term.weight != 0) report.total += term.weight * static_cast<double>(value);
-      if (!std::isfinite(static_cast<double>(value)) && term.adjoint != 0) {
-        fail<NumericError>("loss term ", term.name, " is ", static_cast<double>(value), " at step ", step, ", samples ",
-                           samples(batch));
-      }
+  static constexpr std::size_t kResults = loss::kMostTerms + 1, kMostFlights = E::Memory::host ? 1 : 2;
+  static constexpr std::size_t kNamedSamples = 16;
+
+  /// What the host knows of a phase before its results are there.
+  struct Phase {
+    struct Term {
+      std::string_view name;
+      double weight = 0, adjoint = 0;
+    };
+    std::array<Term, loss::kMostTerms> terms{};
+    std::size_t count = 0;
+    std::vector<std::int64_t> steps_before;  ///< of the optimizer
+  };
+  /// A step whose report has not been read.
+  struct Flight {
+    std::uint64_t step = 0;
+    std::vector<std::uint32_t> step_number{0};  ///< for the kernels
+    std::vector<std::int64_t> samples;          ///< the first
+    bool more_samples = false;
+    std::array<Phase, static_cast<std::size_t>(ModelType::phases)> phases;
+    backend::Readback<typename E::Backend> results;  ///< of each phase: terms, norm of the gradient
+
+    void begin(const Batch& batch, std::uint64_t at_step) {
+      step = at_step;
+      step_number[0] = static_cast<std::uint32_t>(at_step);
+      more_samples = batch.id.size() > kNamedSamples;
+      samples.assign(batch.id.begin(), batch.id.begin() + static_cast<Index>(std::min(batch.id.size(), kNamedSamples)));
     }
+    std::string where() const {
+      std::string ids;
+      for (std::size_t i = 0; i < samples.size(); ++i) ids += (i ? ", " : "") + std::to_string(samples[i]);
+      return " at step " + std::to_string(step) + ", samples " + ids + (more_samples ? ", ..." : "");
+    }
+  };
+
+  void collect(nn::Context<E>& ctx, const Outputs<E>& out, double* to, Phase& phase) {
+    detail::CollectTerms<typename E::Real> collect{};
+    phase.count = 0;
+    for (const auto& term : out.terms.list()) {
+      if (term.adjoint != 0) collect.counts |= 1u << phase.count;
+      collect.from[phase.count] = term.value.data();
+      phase.terms[phase.count++] = {term.name, term.weight, term.adjoint};
+    }
+    collect.count = static_cast<Index>(phase.count);
+    collect.to = to;
+    collect.given_up = given_up_.data();
+    ctx.backend().map(1, collect);
   }
-  static std::string samples(const Batch& batch) {
-    std::string ids;
-    for (std::size_t i = 0; i < batch.id.size() && i < 16; ++i) ids += (i ? ", " : "") + std::to_string(batch.id[i]);
-    return ids + (batch.id.size() > 16 ? ", ..." : "");
+
+  /// The report of the earliest step under way, once it is there.
+  StepReport land() {
+    Flight& flight = flights_[first_];
+    first_ = (first_ + 1) % kMostFlights;
+    --under_way_;
+    const std::span<const double> results = flight.results.wait();
+    StepReport report;
+    for (std::size_t p = 0; p < flight.phases.size(); ++p) {
+      const Phase& phase = flight.phases[p];
+      const auto values = results.subspan(p * kResults, kResults);
+      report.term_count = phase.count;
+      report.total = 0;
+      report.gradient_norm = values[loss::kMostTerms];
+      for (std::size_t i = 0; i < phase.count; ++i) {
+        const auto& [name, weight, adjoint] = phase.terms[i];
+        report.terms[i] = {name, values[i], weight};
+        if (weight != 0) report.total += weight * values[i];
+        if (!std::isfinite(values[i]) && adjoint != 0) give_up(phase, "loss term ", name, " is ", values[i], flight.where());
+      }
+      if (!std::isfinite(report.gradient_norm))
+        give_up(phase, "the gradient's norm is ", report.gradient_norm, flight.where());
+    }
+    return report;
+  }
+  /// Nothing has been changed since the phase began; the host counts so too.
+  template <class... Text>
+  [[noreturn]] void give_up(const Phase& phase, const Text&... text) {
+    optimizer_.steps() = phase.steps_before;
+    for (; under_way_ > 0; --under_way_, first_ = (first_ + 1) % kMostFlights) flights_[first_].results.wait();
+    model_.backend().map(1, detail::ClearFlag{given_up_.data()});
+    fail<NumericError>(text...);
   }
 
   ModelType& model_;
   Workspace<ModelType> workspace_;
   nn::Gradients<E> gradients_;
   Optimizer<E> optimizer_;
+  Tensor<double, 1, typename E::Memory> results_;
+  Tensor<std::int32_t, 1, typename E::Memory> given_up_;  ///< (1) whether a value was not finite
+  std::array<Flight, kMostFlights> flights_;
+  std::size_t first_ = 0, under_way_ = 0;
   std::uint64_t seed_;
 };
 

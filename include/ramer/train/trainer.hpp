@@ -157,19 +157,34 @@ class Trainer {
     loader.start(std::span<const std::int32_t>(order_).subspan(done), static_cast<std::uint64_t>(progress_.epoch));
     const double total = static_cast<double>(batches_) * static_cast<double>(config_.epochs);
     while (true) {
-      if (stop_requested()) return false;
-      const Batch* batch = progress_.batch < batches_ ? loader.next() : nullptr;
-      if (!batch) return true;
-      const StepReport report = stepper_.run(*batch, progress_.step, total);
-      add(report);
+      const bool stops = stop_requested();
+      const Batch* batch = !stops && progress_.batch < batches_ ? loader.next() : nullptr;
+      if (!batch) {
+        finish_steps();
+        return !stops;
+      }
+      const auto report = stepper_.submit(*batch, progress_.step, total);
       ++progress_.step;
       ++progress_.batch;
-      if (callbacks.on_step)
-        callbacks.on_step({progress_.epoch + 1, config_.epochs, progress_.batch, batches_, progress_.step, report});
+      if (report) note(*report);
       if (folder_ && config_.checkpoint_every > 0 && progress_.batch < batches_ &&
-          progress_.step % static_cast<std::uint64_t>(config_.checkpoint_every) == 0)
+          progress_.step % static_cast<std::uint64_t>(config_.checkpoint_every) == 0) {
+        finish_steps();
         save_state();
+      }
     }
+  }
+  /// Waits for the reports of steps that are under way.
+  void finish_steps() {
+    while (const auto report = stepper_.finish()) note(*report);
+  }
+  /// The report of the earliest step that had none.
+  void note(const StepReport& report) {
+    add(report);
+    const Index behind = stepper_.under_way();
+    if (callbacks.on_step)
+      callbacks.on_step({progress_.epoch + 1, config_.epochs, progress_.batch - behind, batches_,
+                         progress_.step - static_cast<std::uint64_t>(behind), report});
   }
 
   /// Sums of this epoch: the total, the gradient norm, then each term. The wiring reports the same terms at every step.

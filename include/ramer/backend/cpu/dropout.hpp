@@ -20,6 +20,7 @@ inline constexpr Index kWordQuads = 16;  ///< the same for code that is written 
 /// leaves it; what is in the high half never reaches a low one. Two chains of eight calls hide each other's latency.
 inline void dropout_block(const DropoutPlan& plan, std::uint64_t row, std::uint32_t first, float* factor) {
   constexpr int kChains = kWordQuads / 8;
+  const RandomStream stream = plan.draws();
   // Instructions with a mask, which is then dropped: without one, g++ 12 warns of the undefined register in its own header.
   constexpr __mmask8 kAll = 0xFF;
   constexpr __mmask16 kAll16 = 0xFFFF;
@@ -32,9 +33,9 @@ inline void dropout_block(const DropoutPlan& plan, std::uint64_t row, std::uint3
         _mm512_add_epi64(wide(first + 8u * static_cast<std::uint32_t>(c)), _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7));
     word[c][1] = wide(static_cast<std::uint32_t>(row));
     word[c][2] = wide(static_cast<std::uint32_t>(row >> 32));
-    word[c][3] = wide(plan.stream.step);
+    word[c][3] = wide(stream.step);
   }
-  std::uint32_t k0 = plan.stream.key0, k1 = plan.stream.key1;
+  std::uint32_t k0 = stream.key0, k1 = stream.key1;
 #pragma GCC unroll 10
   for (int round = 0; round < 10; ++round, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
     const __m512i key0 = wide(k0), key1 = wide(k1);

@@ -93,14 +93,18 @@ class Driver {
     require<DeviceError>(major >= 8, "CUDA device ", device, " has compute capability ", major,
                          ".x: backend::Cuda needs 8.0 or newer");
     check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
+    check(cudaStreamCreateWithFlags(&upload_stream_, cudaStreamNonBlocking), "making a stream");
   }
   Driver(const Driver&) = delete;
   Driver& operator=(const Driver&) = delete;
   ~Driver() {
-    cudaStreamSynchronize(stream_);
-    cudaStreamDestroy(stream_);
+    for (const Stream stream : {upload_stream_, stream_}) {
+      cudaStreamSynchronize(stream);
+      cudaStreamDestroy(stream);
+    }
   }
   Stream stream() const { return stream_; }
+  Stream upload_stream() const { return upload_stream_; }
 
   template <class K>
   static void launch(const K& kernel, Index blocks, std::size_t shared_bytes, Stream stream) {
@@ -119,7 +123,10 @@ class Driver {
   void copy_down(const void* from, std::size_t bytes, void* to) const {
     check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream_), "copying from the GPU");
   }
-  void wait() const { check(cudaStreamSynchronize(stream_), "running kernels"); }
+  void wait() const {
+    check(cudaStreamSynchronize(upload_stream_), "copying to the GPU");
+    check(cudaStreamSynchronize(stream_), "running kernels");
+  }
 
   static void* pin(std::size_t bytes) {
     void* p = nullptr;
@@ -132,8 +139,9 @@ class Driver {
     check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "making an event");
     return event;
   }
-  void record(Event event) const { check(cudaEventRecord(event, stream_), "copying to the GPU"); }
-  static void wait(Event event) { check(cudaEventSynchronize(event), "copying to the GPU"); }
+  static void record(Event event, Stream stream) { check(cudaEventRecord(event, stream), "recording an event"); }
+  static void wait_for(Event event, Stream stream) { check(cudaStreamWaitEvent(stream, event, 0), "waiting for an event"); }
+  static void wait(Event event) { check(cudaEventSynchronize(event), "running kernels"); }
   static void destroy(Event event) { cudaEventDestroy(event); }
 
   // Graphs. What fails here leaves no error behind: it is done without a graph.
@@ -166,7 +174,7 @@ class Driver {
     if (status != cudaSuccess) cudaGetLastError();
     return status == cudaSuccess;
   }
-  Stream stream_ = nullptr;
+  Stream stream_ = nullptr, upload_stream_ = nullptr;
 };
 
 using Launcher = device::StreamLauncher<Driver>;

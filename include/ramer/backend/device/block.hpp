@@ -160,7 +160,7 @@ struct Dropping {
       : plan(p), kept(p.active() ? static_cast<T>(1.0 / (1.0 - p.rate)) : T(1)) {}
   RAMER_HD T of(std::uint32_t word) const { return uniform01(word) >= static_cast<float>(plan.rate) ? kept : T(0); }
   RAMER_HD T factor(std::uint64_t row, std::uint32_t column) const {
-    return plan.active() ? of(plan.stream.word(row, column)) : T(1);
+    return plan.active() ? of(plan.draws().word(row, column)) : T(1);
   }
   /// Of columns 4 quad ... 4 quad + 3.
   RAMER_HD void factors(std::uint64_t row, std::uint32_t quad, T (&out)[4]) const {
@@ -168,7 +168,7 @@ struct Dropping {
       for (T& x : out) x = T(1);
       return;
     }
-    const Philox4 words = plan.stream.quad(row, quad);
+    const Philox4 words = plan.draws().quad(row, quad);
     for (int i = 0; i < 4; ++i) out[i] = of(words.v[i]);
   }
 };

@@ -1,5 +1,6 @@
-// Launches that are held back and made together, as a graph where the driver can: one call of it for hundreds of kernels. What is
-// decided here names no platform. A driver has
+// Launches that are held back and made together, as a graph where the driver can: one call of it for hundreds of kernels. A list whose
+// calls and arguments have all been there before is its graph launched again, and nothing else. What is decided here names no platform. A
+// driver has
 //   using Stream, Graph, Executable;          cheap handles; a Graph or Executable that is false is none
 //   bool begin(Stream)                        what is called on the stream from now on is recorded and not run
 //   Graph end(Stream)                         none: it could not be recorded, and none of it has run
@@ -13,6 +14,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
+#include <list>
 #include <map>
 #include <set>
 #include <type_traits>
@@ -23,13 +26,26 @@
 
 namespace ramer::backend::device {
 
+namespace detail {
+/// So that equal arguments are equal bytes.
+template <class T>
+void clear_padding([[maybe_unused]] T& x) {
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_clear_padding)
+  __builtin_clear_padding(&x);
+#endif
+#endif
+}
+}  // namespace detail
+
 /// Calls of f(stream), in order. A call is trivially copyable, as a kernel with its arguments is.
 template <class Stream>
 class CallList {
  public:
   template <class F>
-  void add(const F& call) {
+  void add(F call) {
     static_assert(std::is_trivially_copyable_v<F> && alignof(F) <= sizeof(Cell));
+    detail::clear_padding(call);
     const std::size_t at = cells_.size();
     cells_.resize(at + (sizeof(F) + sizeof(Cell) - 1) / sizeof(Cell));
     std::memcpy(static_cast<void*>(cells_.data() + at), static_cast<const void*>(&call), sizeof(F));
@@ -43,6 +59,21 @@ class CallList {
     std::uint64_t hash = calls_.size();
     for (const Call& call : calls_) hash = mix64(hash ^ reinterpret_cast<std::uintptr_t>(call.invoke));
     return hash;
+  }
+  /// Equal for equal lists.
+  std::uint64_t content() const {
+    std::uint64_t hash = form();
+    for (const Cell& cell : cells_) {
+      std::uint64_t half[2];
+      std::memcpy(half, cell.bytes, sizeof half);
+      hash = mix64(mix64(hash ^ half[0]) ^ half[1]);
+    }
+    return hash;
+  }
+  /// The same calls with the same arguments, in the same order.
+  friend bool operator==(const CallList& a, const CallList& b) {
+    return a.calls_ == b.calls_ && a.cells_.size() == b.cells_.size() &&
+           (a.cells_.empty() || std::memcmp(a.cells_.data(), b.cells_.data(), a.cells_.size() * sizeof(Cell)) == 0);
   }
   std::size_t size() const { return calls_.size(); }
   bool empty() const { return calls_.empty(); }
@@ -58,6 +89,7 @@ class CallList {
   struct Call {
     void (*invoke)(const void*, Stream);
     std::size_t at;
+    friend bool operator==(const Call&, const Call&) = default;
   };
   template <class F>
   static void invoke(const void* call, Stream stream) {
@@ -70,34 +102,44 @@ class CallList {
 /// How lists of calls were made.
 struct GraphCounts {
   std::int64_t plain = 0;         ///< one call after the other
-  std::int64_t instantiated = 0;  ///< as a graph of a new form
-  std::int64_t updated = 0;       ///< as a graph whose form was there
+  std::int64_t instantiated = 0;  ///< as a new graph
+  std::int64_t updated = 0;       ///< as a graph whose form was there, with other arguments
+  std::int64_t replayed = 0;      ///< as a graph that was there
 };
 
 /// Makes lists of calls. A form that is met for the first time is called plainly: what a kernel or a library prepares in its first call
-/// happens outside of recordings. From then on a list is recorded anew each time, so that no argument is an old one, and updates the
-/// executable of its form. Where the driver cannot record, everything is called plainly for good.
+/// happens outside of recordings. A list that equals one for which there is a graph is that graph. Any other is recorded and becomes a graph
+/// of its own, or, when there are kMostOfForm of its form, the new arguments of the one that was used longest ago. Where the driver cannot
+/// record, everything is called plainly for good.
 template <class Driver>
 class Graphs {
  public:
   using Stream = typename Driver::Stream;
+  static constexpr std::size_t kMostOfForm = 16, kMost = 256;
 
   explicit Graphs(Driver& driver) : driver_(driver) {}
   Graphs(const Graphs&) = delete;
   Graphs& operator=(const Graphs&) = delete;
   ~Graphs() {
-    for (auto& [key, kept] : kept_) driver_.destroy(kept.executable);
+    for (Kept& kept : kept_) driver_.destroy(kept.executable);
   }
 
   void make(const CallList<Stream>& calls, Stream stream) {
-    const std::uint64_t form = calls.form();
-    if (possible_ && known(form)) {
-      if (const auto graph = record(calls, stream)) {
-        const auto executable = executable_of({form, driver_.nodes(graph)}, graph);
-        driver_.destroy(graph);
-        if (executable) return driver_.launch(executable, stream);
+    if (possible_) {
+      const std::uint64_t content = calls.content();
+      if (const auto there = find(calls, content); there != kept_.end()) {
+        ++counts_.replayed;
+        return launch(there, stream);
       }
-      possible_ = false;  // nothing has run yet
+      const std::uint64_t form = calls.form();
+      if (known(form)) {
+        if (const auto graph = record(calls, stream)) {
+          const auto made = keep(graph, calls, form, content);
+          driver_.destroy(graph);
+          if (made != kept_.end()) return launch(made, stream);
+        }
+        possible_ = false;  // nothing has run yet
+      }
     }
     ++counts_.plain;
     calls(stream);
@@ -107,16 +149,29 @@ class Graphs {
  private:
   using Graph = typename Driver::Graph;
   using Executable = typename Driver::Executable;
-  using Key = std::pair<std::uint64_t, std::size_t>;  ///< form, nodes: a product may be one kernel or two
   struct Kept {
     Executable executable{};
-    std::uint64_t used = 0;
+    CallList<Stream> calls;
+    std::uint64_t form = 0, content = 0;
+    std::size_t nodes = 0;  ///< a product may be one kernel or two
   };
-  static constexpr std::size_t kMostKept = 64, kMostKnown = 4096;
+  using Place = typename std::list<Kept>::iterator;
+  static constexpr std::size_t kMostKnown = 4096;
 
   bool known(std::uint64_t form) {
     if (known_.size() >= kMostKnown) known_.clear();
     return !known_.insert(form).second;
+  }
+  Place find(const CallList<Stream>& calls, std::uint64_t content) {
+    const auto [first, last] = by_content_.equal_range(content);
+    for (auto k = first; k != last; ++k)
+      if (k->second->calls == calls) return k->second;
+    return kept_.end();
+  }
+  /// The one that was used last is the first.
+  void launch(Place kept, Stream stream) {
+    kept_.splice(kept_.begin(), kept_, kept);
+    driver_.launch(kept->executable, stream);
   }
   Graph record(const CallList<Stream>& calls, Stream stream) {
     if (!driver_.begin(stream)) return {};
@@ -128,35 +183,45 @@ class Graphs {
     }
     return driver_.end(stream);
   }
-  /// None if the driver cannot make one.
-  Executable executable_of(const Key& key, const Graph& graph) {
-    if (const auto found = kept_.find(key); found != kept_.end()) {
-      found->second.used = ++clock_;
-      if (driver_.update(found->second.executable, graph)) {
-        ++counts_.updated;
-        return found->second.executable;
-      }
-      driver_.destroy(found->second.executable);
-      kept_.erase(found);
+  /// The end if the driver cannot make one.
+  Place keep(const Graph& graph, const CallList<Stream>& calls, std::uint64_t form, std::uint64_t content) {
+    const std::size_t nodes = driver_.nodes(graph);
+    Place oldest = kept_.end();
+    std::size_t count = 0;
+    for (Place k = kept_.begin(); k != kept_.end(); ++k)
+      if (k->form == form && k->nodes == nodes) oldest = k, ++count;
+    if (count >= kMostOfForm && driver_.update(oldest->executable, graph)) {
+      ++counts_.updated;
+      forget(oldest);
+      oldest->calls = calls;
+      oldest->content = content;
+    } else {
+      const Executable made = driver_.instantiate(graph);
+      if (!made) return kept_.end();
+      ++counts_.instantiated;
+      if (count >= kMostOfForm) erase(oldest);
+      if (kept_.size() >= kMost) erase(std::prev(kept_.end()));
+      kept_.push_front({made, calls, form, content, nodes});
+      oldest = kept_.begin();
     }
-    const Executable made = driver_.instantiate(graph);
-    if (!made) return {};
-    ++counts_.instantiated;
-    if (kept_.size() >= kMostKept) {
-      auto oldest = kept_.begin();
-      for (auto k = kept_.begin(); k != kept_.end(); ++k)
-        if (k->second.used < oldest->second.used) oldest = k;
-      driver_.destroy(oldest->second.executable);
-      kept_.erase(oldest);
-    }
-    kept_[key] = {made, ++clock_};
-    return made;
+    by_content_.emplace(content, oldest);
+    return oldest;
+  }
+  void forget(Place kept) {
+    const auto [first, last] = by_content_.equal_range(kept->content);
+    for (auto k = first; k != last; ++k)
+      if (k->second == kept) return void(by_content_.erase(k));
+  }
+  void erase(Place kept) {
+    forget(kept);
+    driver_.destroy(kept->executable);
+    kept_.erase(kept);
   }
 
   Driver& driver_;
-  std::map<Key, Kept> kept_;
+  std::list<Kept> kept_;
+  std::multimap<std::uint64_t, Place> by_content_;
   std::set<std::uint64_t> known_;
-  std::uint64_t clock_ = 0;
   bool possible_ = true;
   GraphCounts counts_;
 };

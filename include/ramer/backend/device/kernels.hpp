@@ -19,7 +19,7 @@ namespace ramer::backend::device {
 ///   launch(blocks, shared_bytes, kernel)        runs the kernel's blocks behind everything launched before
 ///   lease(bytes)                                scratch memory for what its holder launches; `.data()`; another thread's kernels
 ///                                               stay out until it goes
-///   copy(from, bytes, to), to_host(...), from_host(...)
+///   copy(from, bytes, to), to_host(...), from_host(...), and where it can from_host_ahead(...)
 /// A copy of it launches into the same order of kernels.
 template <class Launcher>
 class Kernels {
@@ -43,6 +43,16 @@ class Kernels {
   template <class T>
   void from_host(const T* from, Index n, T* to) const {
     launcher_.from_host(from, bytes<T>(n), to);
+  }
+
+  /// Perhaps without a wait for the kernels of the step before: to memory that they do not use.
+  template <class T>
+  void from_host_ahead(const T* from, Index n, T* to) const {
+    if constexpr (requires { launcher_.from_host_ahead(from, bytes<T>(n), to); }) {
+      launcher_.from_host_ahead(from, bytes<T>(n), to);
+    } else {
+      from_host(from, n, to);
+    }
   }
 
   template <class F>

@@ -1,11 +1,15 @@
 // The launcher of a platform whose kernels run in streams. All that is decided is decided here, on what a driver can do, and tested on
 // the host with one that only pretends. Besides what graphs.hpp lists, a driver has
 //   using Memory, Event;
-//   Stream stream()
+//   Stream stream(), upload_stream()          of kernels, of copies that do not wait for them
 //   static launch(kernel, blocks, shared_bytes, stream), copy(from, bytes, to, stream), copy_up(pinned, bytes, to, stream)
-//   copy_down(from, bytes, to), wait()        behind the stream; the second returns when everything before has run
-//   void* pin(bytes), unpin(pointer)          host memory that copies read directly
-//   Event event(), record(event), wait(event), destroy(event)
+//   copy_down(from, bytes, to)                behind the stream
+//   wait()                                    returns when everything before has run on both
+//   void* pin(bytes), unpin(pointer)          host memory that copies read and write directly
+//   Event event(), destroy(event)
+//   record(event, stream)                     it is there when everything before on the stream has run
+//   wait_for(event, stream)                   what follows on the stream waits for it; nothing does for one that was not recorded
+//   wait(event)                               the host does
 #pragma once
 
 #include <cstddef>
@@ -19,6 +23,7 @@
 #include "ramer/backend/device/block.hpp"
 #include "ramer/backend/device/graphs.hpp"
 #include "ramer/backend/device/staging.hpp"
+#include "ramer/backend/device/uploads.hpp"
 
 namespace ramer::backend::device {
 
@@ -66,16 +71,57 @@ class StreamLauncher {
     const std::lock_guard lock(state_->staging_mutex);
     state_->staging.upload(from, bytes, to, *state_);
   }
+  /// The same between `hold` and its end, without a wait for kernels of the step before: to memory that they do not use.
+  void from_host_ahead(const void* from, std::size_t bytes, void* to) const {
+    if (!state_->send_ahead(from, bytes, to)) from_host(from, bytes, to);
+  }
   void wait() const { to_host(nullptr, 0, nullptr); }
+
+  /// Numbers that come to the host behind everything before, without anybody's waiting.
+  class Reading {
+   public:
+    Reading() = default;
+    Reading(std::shared_ptr<State> state, std::size_t bytes)
+        : state_(std::move(state)), event_(state_->driver.event()), pinned_(state_->driver.pin(bytes)) {}
+    Reading(Reading&& other) noexcept { swap(other); }
+    Reading& operator=(Reading&& other) noexcept {
+      swap(other);
+      return *this;
+    }
+    ~Reading() {
+      if (!state_) return;
+      state_->wait_quietly();  // the device may still write there
+      state_->driver.destroy(event_);
+      state_->driver.unpin(pinned_);
+    }
+    explicit operator bool() const { return pinned_ != nullptr; }
+    void start(const void* from, std::size_t bytes) { state_->read(from, bytes, pinned_, event_); }
+    const void* wait() {
+      state_->driver.wait(event_);
+      state_->report_late();
+      return pinned_;
+    }
+
+   private:
+    void swap(Reading& other) noexcept {
+      std::swap(state_, other.state_);
+      std::swap(event_, other.event_);
+      std::swap(pinned_, other.pinned_);
+    }
+    std::shared_ptr<State> state_;
+    typename Driver::Event event_{};
+    void* pinned_ = nullptr;
+  };
+  Reading reading(std::size_t bytes) const { return Reading(state_, bytes); }
   /// f(stream) behind everything before, now or when what is held back is made. f is trivially copyable and calls nothing of this.
   template <class F>
   void call(const F& f) const {
     state_->call(f);
   }
 
-  /// While one lives, launches are held back and made together: when the host waits for a result, when `longest` of them have come
-  /// together, when memory is freed, and in the end. Not to be moved to another thread. What goes wrong in the end is reported by the next
-  /// call that waits.
+  /// While one lives, a step, launches are held back and made together: when the host waits for a result or asks for one, when `longest`
+  /// of them have come together, when memory is freed, and in the end. Not to be moved to another thread. What goes wrong in the end is
+  /// reported by the next call that waits.
   class Hold final : HeldBack {  // NOLINT(cppcoreguidelines-virtual-class-destructor): nobody holds it by its base
    public:
     Hold(std::shared_ptr<State> state, std::size_t longest) : state_(std::move(state)) {
@@ -126,6 +172,7 @@ class StreamLauncher {
     Driver driver;
     Scratch<Memory> scratch;
     Staging<Driver> staging{driver};
+    Uploads<Driver> uploads{driver};
     std::mutex scratch_mutex, staging_mutex;
     Graphs<Driver> graphs{driver};
     std::shared_mutex order;
@@ -137,12 +184,7 @@ class StreamLauncher {
 
     template <class... Arguments>
     explicit State(const Arguments&... arguments) : driver(arguments...) {}
-    ~State() {
-      try {
-        driver.wait();  // memory goes only now
-      } catch (...) {
-      }
-    }
+    ~State() { wait_quietly(); }  // memory goes only now
 
     template <class F>
     void call(const F& f) {
@@ -164,26 +206,46 @@ class StreamLauncher {
       if (late) std::rethrow_exception(std::exchange(late, nullptr));
       make_all();
     }
+    void report_late() {
+      const std::unique_lock lock(order);
+      if (late) std::rethrow_exception(std::exchange(late, nullptr));
+    }
     void make_quietly() noexcept {
       const std::unique_lock lock(order);
       make_all_quietly();
     }
     void hold(std::size_t most) {
       const std::unique_lock lock(order);
+      if (holds == 0) uploads.begin_step();
       ++holds;
       longest = most;
     }
     void let_go() noexcept {
       const std::unique_lock lock(order);
       make_all_quietly();
-      --holds;
+      if (--holds == 0) quietly([&] { uploads.end_step(); });
+    }
+    /// False: nothing is held back.
+    bool send_ahead(const void* from, std::size_t bytes, void* to) {
+      const std::unique_lock lock(order);
+      if (holds > 0) uploads.add(from, bytes, to);
+      return holds > 0;
+    }
+    void read(const void* from, std::size_t bytes, void* pinned, typename Driver::Event event) {
+      make();
+      const std::shared_lock lock(order);
+      driver.copy_down(from, bytes, pinned);
+      driver.record(event, driver.stream());
+    }
+    void wait_quietly() noexcept {
+      quietly([&] { driver.wait(); });
     }
 
     // What Staging asks for.
     void copy_up(const void* pinned, std::size_t bytes, void* to) { call(CopyUpCall{pinned, bytes, to}); }
     void record(typename Driver::Event event) {
       const std::shared_lock lock(order);
-      driver.record(event);
+      driver.record(event, driver.stream());
     }
     std::uint64_t ticket() {
       const std::shared_lock lock(order);
@@ -203,11 +265,16 @@ class StreamLauncher {
           ++state.times_made;
         }
       } const forget{*this};
+      uploads.flush();
       if (!calls.empty()) graphs.make(calls, driver.stream());
     }
     void make_all_quietly() noexcept {
+      quietly([&] { make_all(); });
+    }
+    template <class F>
+    void quietly(const F& f) noexcept {
       try {
-        make_all();
+        f();
       } catch (...) {
         if (!late) late = std::current_exception();
       }

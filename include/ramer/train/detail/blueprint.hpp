@@ -45,8 +45,7 @@ std::map<std::string, std::vector<Index>> tensor_shapes(const Schema& schema,
   std::map<std::string, std::vector<Index>> shapes;
   nn::for_each_parameter(module, [&](const std::string& name, const nn::Parameter<E>& p) { shapes[name] = p.extents; });
   const auto note = [&](const std::string& name, const std::vector<Index>& shape, const auto&...) { shapes[name] = shape; };
-  const auto number = [&](const std::string& name, const auto&...) { shapes[name] = {}; };
-  Module::State::tensors(state, schema, StateVisitor<decltype(note), decltype(note), decltype(number)>{note, note, number});
+  Module::State::tensors(state, schema, StateVisitor<decltype(note), decltype(note)>{note, note});
   return shapes;
 }
 

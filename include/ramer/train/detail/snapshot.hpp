@@ -37,35 +37,32 @@ struct Snapshot {
   bool empty() const { return tensors.empty(); }
 };
 
-/// Sorts what a wiring's state shows into reals, integers and single numbers.
-template <class OnReal, class OnIntegers, class OnNumber>
+/// Sorts what a wiring's state shows into reals and integers.
+template <class OnReal, class OnIntegers>
 struct StateVisitor {
   OnReal& real;
   OnIntegers& integers;
-  OnNumber& number;
 
   template <class T, int Rank, class Memory>
   void operator()(const std::string& name, View<T, Rank, Memory> x) const {
-    real("state." + name, std::vector<Index>(x.shape().extents.begin(), x.shape().extents.end()), x.data());
+    real("state." + name, shape_of(x), x.data());
   }
-  template <class T, class Memory>
-  void operator()(const std::string& name, View<T, 1, Memory> x, Index lower, Index upper) const {
-    integers("state." + name, std::vector<Index>{x.extent(0)}, x.data(), lower, upper);
+  template <class T, int Rank, class Memory>
+  void operator()(const std::string& name, View<T, Rank, Memory> x, Index lower, Index upper) const {
+    integers("state." + name, shape_of(x), x.data(), lower, upper);
   }
-  template <class I>
-  requires std::is_same_v<std::remove_const_t<I>, Index>
-  void operator()(const std::string& name, I& x, Index lower, Index upper) const {
-    number("state." + name, x, lower, upper);
-  }
+
+ private:
+  static std::vector<Index> shape_of(const auto& x) { return {x.shape().extents.begin(), x.shape().extents.end()}; }
 };
 
-/// Walks a model's tensors in a fixed order: on_real(name, shape, data), on_integers(name, shape, data, lower, upper),
-/// on_number(name, value, lower, upper). Data lies where the backend computes.
-template <class ModelType, class OnReal, class OnIntegers, class OnNumber>
-void walk_tensors(ModelType& model, OnReal on_real, OnIntegers on_integers, OnNumber on_number) {
+/// Walks a model's tensors in a fixed order: on_real(name, shape, data), on_integers(name, shape, data, lower, upper). Data lies
+/// where the backend computes.
+template <class ModelType, class OnReal, class OnIntegers>
+void walk_tensors(ModelType& model, OnReal on_real, OnIntegers on_integers) {
   for (auto* p : model.parameters()) on_real(p->name, p->extents, p->value.data());
   using State = typename std::remove_const_t<ModelType>::State;
-  State::tensors(model.state(), model.schema(), StateVisitor<OnReal, OnIntegers, OnNumber>{on_real, on_integers, on_number});
+  State::tensors(model.state(), model.schema(), StateVisitor<OnReal, OnIntegers>{on_real, on_integers});
 }
 
 /// Copies a model's tensors; reuses the memory of an earlier copy of the same model.
@@ -95,12 +92,6 @@ void capture(const ModelType& model, Snapshot<typename ModelType::Real>& out) {
         t.integers.assign(host.begin(), host.end());
         t.lower = lower;
         t.upper = upper;
-      },
-      [&](const std::string& name, const Index& value, Index lower, Index upper) {
-        auto& t = next(name, {}, true);
-        t.integers.assign(1, value);
-        t.lower = lower;
-        t.upper = upper;
       });
   out.tensors.resize(at);
 }
@@ -120,8 +111,7 @@ void restore(const Snapshot<typename ModelType::Real>& from, ModelType& model) {
         const auto& t = from.tensors[at++];
         const std::vector<std::int32_t> host(t.integers.begin(), t.integers.end());
         backend.from_host(host.data(), static_cast<Index>(host.size()), data);
-      },
-      [&](const std::string&, Index& value, Index, Index) { value = from.tensors[at++].integers[0]; });
+      });
 }
 
 /// The first number that is not finite, as "tensor 'x', element 3 = nan"; empty if there is none.
