@@ -45,9 +45,12 @@ for recipe in carat ramer-released; do
       name=bench.$recipe.$batch.$math
       step "$name" "$bin/ramer_bench_cuda" "recipe=$recipe" "batch=$batch" "math=$math" "json=$out/$name.json"
     done
-    for longest in 64 256 100000; do
-      name=bench.$recipe.$batch.tf32.graphs$longest
-      step "$name" "$bin/ramer_bench_cuda" "recipe=$recipe" "batch=$batch" math=tf32 "graphs=$longest" "json=$out/$name.json"
+    for math in tf32 bf16; do  # warmup: each side of the uploads gets its graphs
+      for longest in 0 64 256 100000; do
+        name=bench.$recipe.$batch.$math.graphs$longest.ahead
+        step "$name" "$bin/ramer_bench_cuda" "recipe=$recipe" "batch=$batch" "math=$math" "graphs=$longest" ahead=1 warmup=10 steps=40 \
+          "json=$out/$name.json"
+      done
     done
     [ -n "$python" ] || continue
     for style in published fused; do

@@ -1,6 +1,8 @@
 // Times a training step or a prediction on a GPU, on random data at the sizes of CMU-MOSEI.
-// graphs=256: steps are launched as graphs of at most 256 kernels and copies.
-//   ramer_bench_cuda [recipe=carat|ramer-released] [mode=train|eval] [math=fp32|tf32|bf16] [graphs=0] [batch=64] [steps=20] [warmup=5] [json=FILE]
+// graphs=256: steps are launched as graphs of at most 256 kernels and copies; 0: one after the other.
+// ahead=1: the host goes on when the report of the step before is there, as in train::Trainer; 0: it waits for each step's end.
+//   ramer_bench_cuda [recipe=carat|ramer-released] [mode=train|eval] [math=fp32|tf32|bf16] [graphs=256] [ahead=0|1] [batch=64]
+//                    [steps=20] [warmup=5] [json=FILE]
 #include <cuda_runtime.h>
 
 #include <cstdio>
@@ -43,12 +45,15 @@ Json timed(const Options& o, const Cuda& gpu) {
   std::vector<float> scores;
   std::uint64_t step = 0;
   const auto work = [&] {
-    if (o.at("mode") == "train") {
-      stepper.run(batches[step % 2], step, 1000);  // ends by reading the gradient's norm
+    const Batch& batch = batches[step % 2];
+    if (o.at("mode") == "eval") {
+      model.predict(batch, workspace, scores);  // ends by reading the scores
+    } else if (o.at("ahead") == "1") {
+      stepper.submit(batch, step, 1000);
     } else {
-      model.predict(batches[step % 2], workspace, scores);
+      stepper.run(batch, step, 1000);
+      gpu.wait();
     }
-    gpu.wait();
     ++step;
   };
   Json result =
@@ -58,13 +63,13 @@ Json timed(const Options& o, const Cuda& gpu) {
 }
 
 int run(int argc, char** argv) {
-  Options o{{"recipe", "carat"}, {"mode", "train"}, {"math", "fp32"}, {"batch", "64"},
-            {"graphs", "0"},     {"steps", "20"},   {"warmup", "5"},  {"json", ""}};
+  Options o{{"recipe", "carat"}, {"mode", "train"}, {"math", "fp32"}, {"batch", "64"}, {"graphs", "256"},
+            {"ahead", "0"},      {"steps", "20"},   {"warmup", "5"},  {"json", ""}};
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
     const std::size_t at = argument.find('=');
     require<ConfigError>(at != std::string::npos && o.contains(argument.substr(0, at)), "unknown argument ", argument,
-                         "; known are recipe=, mode=, ", "math=, graphs=, batch=, steps=, warmup= and json=");
+                         "; known are recipe=, mode=, ", "math=, graphs=, ahead=, batch=, steps=, warmup= and json=");
     o[argument.substr(0, at)] = argument.substr(at + 1);
   }
   const std::map<std::string, Cuda::Math> maths{
@@ -79,7 +84,10 @@ int run(int argc, char** argv) {
   for (const auto& [key, value] : o) result["options"][key] = value;
   result["device"] = device.name;
   const auto counts = gpu.graph_counts();
-  result["graphs"] = {{"plain", counts.plain}, {"instantiated", counts.instantiated}, {"updated", counts.updated}};
+  result["graphs"] = {{"plain", counts.plain},
+                      {"instantiated", counts.instantiated},
+                      {"updated", counts.updated},
+                      {"replayed", counts.replayed}};
   std::printf("%s, %zu MiB on the device: ", device.name,
               static_cast<std::size_t>(result["device_bytes"].get<std::int64_t>()) >> 20);
   report(o["recipe"] + ", " + o["mode"] + ", " + o["math"] + ", batch " + o["batch"], result, o["json"]);

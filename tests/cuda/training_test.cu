@@ -38,15 +38,28 @@ TEST_CASE("a training run has the same bits from run to run") {
   CHECK(test::trace<recipe::Ramer, Cuda, Float>({}) == test::trace<recipe::Ramer, Cuda, Float>({}));
 }
 
-TEST_CASE("training in graphs has the bits of training kernel after kernel") {
+TEST_CASE("training in graphs, ahead of the reports or not, has the bits of training kernel after kernel") {
   RAMER_NEEDS();
-  const auto plain = test::trace<recipe::Ramer, Cuda, Float>({});
-  for (const std::size_t longest : {std::size_t{40}, std::size_t{256}, std::size_t{100000}}) {
+  const auto plain = test::trace<recipe::Ramer, Cuda, Float>({}, Cuda().with_graphs(0));
+  for (const std::size_t longest : {std::size_t{0}, std::size_t{40}, std::size_t{256}, std::size_t{100000}}) {
+    CAPTURE(longest);
     const Cuda gpu = Cuda().with_graphs(longest);
-    CHECK(test::trace<recipe::Ramer, Cuda, Float>({}, gpu) == plain);
-    CHECK(test::trace<recipe::Ramer, Cuda, Float>({}, gpu) == plain);  // every form has been met
-    CHECK(gpu.graph_counts().updated > 0);
+    CHECK(test::trace<recipe::Ramer, Cuda, Float>({}, gpu, {3, true, true}) == plain);
+    CHECK(test::trace<recipe::Ramer, Cuda, Float>({}, gpu, {3, true, false}) == plain);  // every form has been met
+    CHECK((gpu.graph_counts().instantiated > 0) == (longest > 0));
   }
+}
+
+TEST_CASE("steps of one shape are replayed") {
+  RAMER_NEEDS();
+  test::BatchSpec spec;
+  spec.target = spec.ragged = false, spec.available = spec.annotated = 1;
+  const Cuda gpu;
+  const auto values = test::trace<recipe::Ramer, Cuda, Float>(spec, gpu, {12, false, true});
+  const auto counts = gpu.graph_counts();
+  CHECK(counts.updated == 0);
+  CHECK(counts.replayed >= 3 * counts.instantiated);
+  CHECK(values == test::trace<recipe::Ramer, Cuda, Float>(spec, Cuda().with_graphs(0), {12, false, false}));
 }
 
 TEST_CASE("training with products in tf32 and bf16 stays near") {

@@ -28,8 +28,9 @@ class Cuda : public device::Kernels<cuda::Launcher> {
     other.math_ = math;
     return other;
   }
-  /// The same stream, on which training steps are launched as graphs of at most so many kernels and copies each; 0: as they come.
-  Cuda with_graphs(std::size_t longest = 256) const {
+  /// The same stream, on which training steps are launched as graphs of at most so many kernels and copies each; 0: as they come, and
+  /// uploads then wait for the kernels before them.
+  Cuda with_graphs(std::size_t longest) const {
     Cuda other = *this;
     other.longest_graph_ = longest;
     return other;
@@ -80,7 +81,7 @@ class Cuda : public device::Kernels<cuda::Launcher> {
 
   std::shared_ptr<cuda::Products> products_;
   Math math_;
-  std::size_t longest_graph_ = 0;
+  std::size_t longest_graph_ = 256;
 };
 
 static_assert(Backend<Cuda>);

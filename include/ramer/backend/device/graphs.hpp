@@ -27,13 +27,16 @@
 namespace ramer::backend::device {
 
 namespace detail {
-/// So that equal arguments are equal bytes.
-template <class T>
-void clear_padding([[maybe_unused]] T& x) {
 #if defined(__has_builtin)
 #if __has_builtin(__builtin_clear_padding)
-  __builtin_clear_padding(&x);
+#define RAMER_CLEARS_PADDING 1
 #endif
+#endif
+/// So that equal arguments are equal bytes. A compiler that cannot (clang) makes lists differ that do not: they are recorded anew.
+template <class T>
+void clear_padding([[maybe_unused]] T& x) {
+#if defined(RAMER_CLEARS_PADDING)
+  __builtin_clear_padding(&x);
 #endif
 }
 }  // namespace detail
