@@ -57,6 +57,7 @@ class GuardedMemory {
         m.free_.erase(block);
       }
     }
+    m.lower_top();
   }
   static bool holds(const void* p) {
     const auto at = static_cast<const std::byte*>(p);
@@ -87,6 +88,13 @@ class GuardedMemory {
   static GuardedMemory& self() {
     static GuardedMemory memory;
     return memory;
+  }
+  /// Opening takes the longer the more pages there are: those behind the last block go back.
+  void lower_top() {
+    const std::size_t page = 4096, end = used_.empty() ? 0 : used_.rbegin()->first + used_.rbegin()->second;
+    const std::size_t from = (end + page - 1) / page * page, to = (top_ + page - 1) / page * page;
+    if (from < to) madvise(base_ + from, to - from, MADV_DONTNEED);
+    top_ = end;
   }
   void protect(int rights) {
     if (top_ > 0) mprotect(base_, (top_ + 4095) / 4096 * 4096, rights);
