@@ -81,7 +81,7 @@ class RamerComparison : public ModelComparison<Model<R, Backend, Precision>> {
       }
       put_doubles(model_.backend(), rows, queue.rows.data());
       put_doubles(model_.backend(), ids, queue.ids.data());
-      queue.pointer = static_cast<Index>(file_.values("before/buffer/queue_ptr")[0]);
+      put_doubles(model_.backend(), file_.values("before/buffer/queue_ptr"), queue.pointer.data());
     }
   }
 
@@ -102,7 +102,7 @@ class RamerComparison : public ModelComparison<Model<R, Backend, Precision>> {
         if (file_.own(prefix + name))
           check(prefix + name, doubles(queue.ids.data(), queue.ids.size()), queue_ids(prefix), 0);
       }
-      if (file_.own(prefix + "buffer/queue_ptr")) check(prefix + "buffer/queue_ptr", {static_cast<double>(queue.pointer)});
+      if (file_.own(prefix + "buffer/queue_ptr")) check(prefix + "buffer/queue_ptr", doubles(queue.pointer.data(), 1));
     }
   }
   /// The released codes start the queue with random numbers as labels: what is no integer is no class.

@@ -66,7 +66,7 @@ std::vector<double> content(TestModel& model) {
   const auto& q = model.state().queue;
   all.insert(all.end(), q.rows.data(), q.rows.data() + q.rows.size());
   all.insert(all.end(), q.ids.data(), q.ids.data() + q.ids.size());
-  all.push_back(static_cast<double>(q.pointer));
+  all.push_back(static_cast<double>(q.pointer()));
   return all;
 }
 bool finite(const std::vector<double>& x) {

@@ -106,7 +106,7 @@ TEST_CASE("Saved and loaded: the same model") {
                     sizeof(float) * static_cast<std::size_t>(s.queue.rows.size())) == 0);
   CHECK(std::memcmp(s.queue.ids.data(), t.queue.ids.data(),
                     sizeof(std::int32_t) * static_cast<std::size_t>(s.queue.ids.size())) == 0);
-  CHECK(s.queue.pointer == t.queue.pointer);
+  CHECK(s.queue.pointer() == t.queue.pointer());
   CHECK(loaded.schema().labels == saved.model.schema().labels);
   CHECK(io::to_json(loaded.config()) == io::to_json(saved.model.config()));
 
