@@ -39,8 +39,16 @@ for tool in memcheck racecheck; do
   step "$tool.training" compute-sanitizer --tool "$tool" --error-exitcode 9 "$bin/ramer_test_cuda_training" "--test-case=a training run*"
 done
 
+for math in fp32 tf32 bf16; do
+  step "peaks.$math" "$bin/ramer_bench_cuda" mode=peaks "math=$math" "json=$out/peaks.$math.json"
+done
 for recipe in carat ramer-released; do
   for batch in 64 512; do
+    for math in fp32 bf16; do  # where the time goes, kernel by kernel, and what share of the roofline each reaches
+      name=profile.$recipe.$batch.$math
+      step "$name" "$bin/ramer_bench_cuda" "recipe=$recipe" "batch=$batch" "math=$math" profile=1 "json=$out/$name.json"
+      step "roofline.$recipe.$batch.$math" python3 benchmarks/roofline.py "$out/$name.json" --peaks "$out/peaks.$math.json" --kernels 3
+    done
     for math in fp32 tf32 bf16; do
       name=bench.$recipe.$batch.$math
       step "$name" "$bin/ramer_bench_cuda" "recipe=$recipe" "batch=$batch" "math=$math" "json=$out/$name.json"

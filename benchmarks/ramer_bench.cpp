@@ -33,28 +33,6 @@ std::unique_ptr<Bench> find_bench(const Options& o, int threads) {
   return make_bench<recipe::RamerReleased>(o.sizes, threads, o.profile);
 }
 
-Json described(const Sizes& s) {
-  return {{"batch", s.batch},   {"time", s.time},     {"widths", s.widths},       {"layers", s.layers},
-          {"hidden", s.hidden}, {"heads", s.heads},   {"labels", s.labels},       {"latent", s.latent},
-          {"queue", s.queue},   {"filled", s.filled}, {"recompute", s.recompute}, {"bf16", s.bf16}};
-}
-
-/// The kernels, the dearest first, in milliseconds a step.
-Json profile_table(const Profile& profile, int steps) {
-  std::vector<std::pair<std::string, KernelCost>> rows(profile.begin(), profile.end());
-  std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.second.seconds > b.second.seconds; });
-  Json table = Json::array();
-  std::printf("%9s %7s %9s %9s  %s\n", "ms", "calls", "GFLOP/s", "GB/s", "kernel");
-  for (const auto& [kernel, cost] : rows) {
-    const double calls = static_cast<double>(cost.calls) / steps, s = cost.seconds / steps;
-    std::printf("%9.3f %7.1f %9.1f %9.2f  %s\n", s * 1e3, calls, cost.flop / cost.seconds / 1e9,
-                cost.bytes / cost.seconds / 1e9, kernel.c_str());
-    table.push_back(
-        {{"kernel", kernel}, {"seconds", s}, {"calls", calls}, {"flop", cost.flop / steps}, {"bytes", cost.bytes / steps}});
-  }
-  return table;
-}
-
 void step(const Options& o) {
   const int threads = backend::Cpu(o.threads).threads();
   const auto bench = find_bench(o, threads);

@@ -41,11 +41,16 @@ def arguments():
     parser.add_argument("profile", help="JSON of `ramer_bench step --profile --json`")
     parser.add_argument("--peak-gflops", type=float, help="GFLOP/s of the machine's products")
     parser.add_argument("--peak-gbs", type=float, help="GB/s of its memory")
+    parser.add_argument("--peaks", metavar="FILE", help="JSON of `ramer_bench_cuda mode=peaks`: both peaks of a GPU")
     parser.add_argument("--measure", action="store_true", help="measure the peaks that are not told")
     parser.add_argument("--bench", help="ramer_bench, for --measure")
     parser.add_argument("--kernels", type=int, default=0, metavar="N", help="also the N dearest kernels one by one")
     parser.add_argument("--json", help="file for kinds and peaks")
     o = parser.parse_args()
+    if o.peaks:
+        with open(o.peaks) as stream:
+            told = json.load(stream)
+        o.peak_gflops, o.peak_gbs = o.peak_gflops or told["gflops"], o.peak_gbs or told["gbs"]
     if not o.measure and not (o.peak_gflops and o.peak_gbs):
         parser.error("name --peak-gflops and --peak-gbs, or --measure them")
     for name, peak in (("--peak-gflops", o.peak_gflops), ("--peak-gbs", o.peak_gbs)):

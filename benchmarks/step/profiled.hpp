@@ -1,5 +1,5 @@
-// The CPU backend, or the one with products in bf16, with a stopwatch that can be held around every kernel: seconds, calls, FLOP and bytes of each kind of kernel and
-// shape. It is an ordinary backend, so that any model can run on it.
+// A backend with a stopwatch that can be held around every kernel: seconds, calls, FLOP and bytes of each kind of kernel and shape. It is
+// an ordinary backend, so that any model can run on it.
 #pragma once
 
 #include <algorithm>
@@ -10,8 +10,10 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
-#include "ramer/backend/cpu_bf16.hpp"
+#include "measure.hpp"
+#include "ramer/backend/contract.hpp"
 
 namespace ramer::bench {
 
@@ -22,108 +24,139 @@ struct KernelCost {
 };
 using Profile = std::map<std::string, KernelCost>;
 
-class ProfiledCpu {
- public:
-  using Memory = HostMemory;
-  static constexpr const char* name = "cpu";
+/// The kernels, the dearest first, in milliseconds a step: printed, and as JSON.
+inline Json profile_table(const Profile& profile, int steps) {
+  std::vector<std::pair<std::string, KernelCost>> rows(profile.begin(), profile.end());
+  std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.second.seconds > b.second.seconds; });
+  Json table = Json::array();
+  std::printf("%9s %7s %9s %9s  %s\n", "ms", "calls", "GFLOP/s", "GB/s", "kernel");
+  for (const auto& [kernel, cost] : rows) {
+    const double calls = static_cast<double>(cost.calls) / steps, s = cost.seconds / steps;
+    std::printf("%9.3f %7.1f %9.1f %9.2f  %s\n", s * 1e3, calls, cost.flop / cost.seconds / 1e9,
+                cost.bytes / cost.seconds / 1e9, kernel.c_str());
+    table.push_back(
+        {{"kernel", kernel}, {"seconds", s}, {"calls", calls}, {"flop", cost.flop / steps}, {"bytes", cost.bytes / steps}});
+  }
+  return table;
+}
 
-  /// Without `profiled` it is backend::Cpu, or CpuBf16, and a branch.
-  ProfiledCpu(int threads, bool profiled, bool bf16)
-      : cpu_(threads), bf16_(bf16), profile_(profiled ? std::make_shared<Profile>() : nullptr) {}
+/// Kernels of a backend that does not wait for them (it has a `wait`) are waited for, one after the other, while they are timed.
+template <class Inner>
+class Profiled {
+  static constexpr bool kWaits = requires(const Inner& b) { b.wait(); };
+
+ public:
+  using Memory = typename Inner::Memory;
+  static constexpr const char* name = Inner::name;
+
+  /// Without `profiled` it is the inner one and a branch.
+  Profiled(Inner inner, bool profiled)
+      : inner_(std::move(inner)), profile_(profiled ? std::make_shared<Profile>() : nullptr) {}
   /// What was measured since the last call.
   Profile take_profile() const { return profile_ ? std::exchange(*profile_, {}) : Profile{}; }
 
   template <class T>
   void fill(T* x, Index n, T value) const {
-    time([&] { return std::string("fill and copy"); }, 0, size<T>(n), [&] { cpu_.fill(x, n, value); });
+    time([&] { return std::string("fill and copy"); }, 0, size<T>(n), [&] { inner_.fill(x, n, value); });
   }
   template <class T>
   void copy(const T* from, Index n, T* to) const {
-    time([&] { return std::string("fill and copy"); }, 0, 2 * size<T>(n), [&] { cpu_.copy(from, n, to); });
+    time([&] { return std::string("fill and copy"); }, 0, 2 * size<T>(n), [&] { inner_.copy(from, n, to); });
   }
   template <class T>
   void to_host(const T* from, Index n, T* to) const {
-    cpu_.to_host(from, n, to);
+    inner_.to_host(from, n, to);
   }
   template <class T>
   void from_host(const T* from, Index n, T* to) const {
-    cpu_.from_host(from, n, to);
+    inner_.from_host(from, n, to);
+  }
+  /// What a device has besides (backend::Cuda). Launches that are timed are not held back.
+  auto hold() const requires requires(const Inner& b) { b.hold(); }
+  { return (profile_ ? inner_.with_graphs(0) : inner_).hold(); }
+  auto reading(std::size_t bytes) const requires requires(const Inner& b) { b.reading(std::size_t{}); }
+  { return inner_.reading(bytes); }
+  template <class T>
+  void from_host_ahead(const T* from, Index n, T* to) const {
+    if constexpr (requires { inner_.from_host_ahead(from, n, to); }) {
+      inner_.from_host_ahead(from, n, to);
+    } else {
+      inner_.from_host(from, n, to);
+    }
   }
 
   template <class F>
   void map(Index n, F f) const {
-    time([&] { return "map " + functor<F>(); }, 0, 0, [&] { cpu_.map(n, f); });
+    time([&] { return "map " + functor<F>(); }, 0, 0, [&] { inner_.map(n, f); });
   }
   template <class F>
   void map_2d(Index rows, Index cols, F f) const {
-    time([&] { return "map " + functor<F>(); }, 0, 0, [&] { cpu_.map_2d(rows, cols, f); });
+    time([&] { return "map " + functor<F>(); }, 0, 0, [&] { inner_.map_2d(rows, cols, f); });
   }
   template <class F, class T>
   void sum(Index n, F f, T scale, backend::Target<T> out) const {
-    time([&] { return "sum " + functor<F>(); }, 0, 0, [&] { cpu_.sum(n, f, scale, out); });
+    time([&] { return "sum " + functor<F>(); }, 0, 0, [&] { inner_.sum(n, f, scale, out); });
   }
   template <class F, class Put>
   void reduce_rows(Index rows, Index cols, F f, Put put) const {
-    time([&] { return "row sums " + functor<F>(); }, 0, 0, [&] { cpu_.reduce_rows(rows, cols, f, put); });
+    time([&] { return "row sums " + functor<F>(); }, 0, 0, [&] { inner_.reduce_rows(rows, cols, f, put); });
   }
   template <class F, class T>
   void reduce_columns(Index rows, Index cols, F f, backend::Target<T> out) const {
     time([&] { return "column sums " + functor<F>(); }, real(rows) * real(cols), size<T>(rows * cols + cols),
-         [&] { cpu_.reduce_columns(rows, cols, f, out); });
+         [&] { inner_.reduce_columns(rows, cols, f, out); });
   }
   template <class F>
   void map_arrays(const backend::Arrays& arrays, F f) const {
-    time([&] { return "map " + functor<F>(); }, 0, 0, [&] { cpu_.map_arrays(arrays, f); });
+    time([&] { return "map " + functor<F>(); }, 0, 0, [&] { inner_.map_arrays(arrays, f); });
   }
   template <class F, class T>
   void sum_arrays(const backend::Arrays& arrays, F f, backend::Target<T> out) const {
-    time([&] { return "sum " + functor<F>(); }, 0, 0, [&] { cpu_.sum_arrays(arrays, f, out); });
+    time([&] { return "sum " + functor<F>(); }, 0, 0, [&] { inner_.sum_arrays(arrays, f, out); });
   }
 
   template <class T>
   void gemm(const backend::Gemm<T>& g) const {
-    time([&] { return shape("gemm", g); }, 2 * real(g.m) * real(g.n) * real(g.k), product_bytes(g),
-         [&] { with_products([&](const auto& cpu) { cpu.gemm(g); }); });
+    time([&] { return shape("gemm", g); }, 2 * real(g.m) * real(g.n) * real(g.k), product_bytes(g), [&] { inner_.gemm(g); });
   }
   template <class T>
   void gemm_batched(const backend::Gemm<T>& g, Index batch, Index stride_a, Index stride_b, Index stride_c) const {
     time([&] { return shape("batched gemm", g); }, 2 * real(batch) * real(g.m) * real(g.n) * real(g.k),
-         real(batch) * product_bytes(g),
-         [&] { with_products([&](const auto& cpu) { cpu.gemm_batched(g, batch, stride_a, stride_b, stride_c); }); });
+         real(batch) * product_bytes(g), [&] { inner_.gemm_batched(g, batch, stride_a, stride_b, stride_c); });
   }
   template <class T>
   void layer_norm(const backend::LayerNorm<T>& p) const {
     const double arrays = 2.0 + (p.residual ? 1 : 0) + (p.normalized ? 1 : 0);
     time([&] { return std::string("layer norm"); }, 8 * real(p.rows * p.cols), arrays * size<T>(p.rows * p.cols),
-         [&] { cpu_.layer_norm(p); });
+         [&] { inner_.layer_norm(p); });
   }
   template <class T>
   void layer_norm_reverse(const backend::LayerNormReverse<T>& p) const {
     const double arrays = 2.0 + (p.dx ? 1 : 0) + (p.dresidual ? 1 : 0);
     time([&] { return std::string("layer norm, reverse"); }, 14 * real(p.rows * p.cols), arrays * size<T>(p.rows * p.cols),
-         [&] { cpu_.layer_norm_reverse(p); });
+         [&] { inner_.layer_norm_reverse(p); });
   }
   template <class T>
   void attention(const backend::Attention<T>& p) const {
     time([&] { return std::string("attention"); }, 4 * pairs(p), 4 * size<T>(p.rows * p.heads * p.width),
-         [&] { cpu_.attention(p); });
+         [&] { inner_.attention(p); });
   }
   template <class T>
   void attention_reverse(const backend::AttentionReverse<T>& p) const {
     const auto& f = p.forward;
     time([&] { return std::string("attention, reverse"); }, (p.out ? 12 : 10) * pairs(f),
-         7 * size<T>(f.rows * f.heads * f.width), [&] { cpu_.attention_reverse(p); });
+         7 * size<T>(f.rows * f.heads * f.width), [&] { inner_.attention_reverse(p); });
   }
   template <class T>
   void segment_pool(const backend::SegmentPool<T>& p) const {
     time([&] { return std::string("label attention"); }, 2 * real(p.rows) * real(p.columns * p.width),
-         size<T>((p.rows + p.segments * p.columns) * p.width), [&] { cpu_.segment_pool(p); });
+         size<T>((p.rows + p.segments * p.columns) * p.width), [&] { inner_.segment_pool(p); });
   }
   template <class T>
   void segment_pool_reverse(const backend::SegmentPoolReverse<T>& p) const {
     const auto& f = p.forward;
     time([&] { return std::string("label attention, reverse"); }, 4 * real(f.rows) * real(f.columns * f.width),
-         size<T>((2 * f.rows + f.segments * f.columns) * f.width), [&] { cpu_.segment_pool_reverse(p); });
+         size<T>((2 * f.rows + f.segments * f.columns) * f.width), [&] { inner_.segment_pool_reverse(p); });
   }
   template <class T>
   void contrastive(const backend::Contrastive<T>& p) const {
@@ -131,21 +164,17 @@ class ProfiledCpu {
     // The similarities of two anchors are needed once.
     const double distinct = real(p.anchors()) * (real(n) - real(p.anchors()) / 2);
     time([&] { return std::string("contrastive loss"); }, 2 * distinct * real(p.width), size<T>(n * p.width),
-         [&] { cpu_.contrastive(p); });
+         [&] { inner_.contrastive(p); });
   }
   template <class T>
   void contrastive_reverse(const backend::ContrastiveReverse<T>& q) const {
     const auto& p = q.forward;
     const Index n = p.rows + p.queue_rows;
     time([&] { return std::string("contrastive loss, reverse"); }, 4 * real(p.rows) * real(n) * real(p.width),
-         size<T>((n + p.rows) * p.width), [&] { cpu_.contrastive_reverse(q); });
+         size<T>((n + p.rows) * p.width), [&] { inner_.contrastive_reverse(q); });
   }
 
  private:
-  template <class F>
-  void with_products(const F& f) const {
-    bf16_ ? f(backend::CpuBf16(cpu_)) : f(cpu_);
-  }
   static double real(Index n) { return static_cast<double>(n); }
   template <class T>
   static double size(Index n) {
@@ -157,10 +186,14 @@ class ProfiledCpu {
   }
   /// Products of one query with one key, all heads and groups.
   template <class T>
-  static double pairs(const backend::Attention<T>& p) {
+  double pairs(const backend::Attention<T>& p) const {
+    if (!profile_) return 0;
+    const auto count = static_cast<std::size_t>(p.groups) + 1;
+    std::vector<std::int32_t> rows(count), queries(count);
+    inner_.to_host(p.offsets, p.groups + 1, rows.data());
+    inner_.to_host(p.queries(), p.groups + 1, queries.data());
     double n = 0;
-    for (Index g = 0; g < p.groups; ++g)
-      n += real(p.queries()[g + 1] - p.queries()[g]) * real(p.offsets[g + 1] - p.offsets[g]);
+    for (std::size_t g = 0; g + 1 < count; ++g) n += real(queries[g + 1] - queries[g]) * real(rows[g + 1] - rows[g]);
     return n * real(p.heads * p.width);
   }
   template <class T>
@@ -187,8 +220,10 @@ class ProfiledCpu {
   void time(const Kernel& kernel, double flop, double bytes, const F& run) const {
     if (!profile_) return run();
     using Clock = std::chrono::steady_clock;
+    if constexpr (kWaits) inner_.wait();
     const auto start = Clock::now();
     run();
+    if constexpr (kWaits) inner_.wait();
     KernelCost& cost = (*profile_)[kernel()];
     cost.seconds += std::chrono::duration<double>(Clock::now() - start).count();
     cost.flop += flop;
@@ -196,11 +231,8 @@ class ProfiledCpu {
     ++cost.calls;
   }
 
-  backend::Cpu cpu_;
-  bool bf16_;
+  Inner inner_;
   std::shared_ptr<Profile> profile_;
 };
-
-static_assert(backend::Backend<ProfiledCpu>);
 
 }  // namespace ramer::bench

@@ -12,6 +12,7 @@
 #include "ramer/model/recipes.hpp"
 #include "ramer/train/step.hpp"
 #include "step/bench.hpp"
+#include "step/profiled_cpu.hpp"
 
 namespace ramer::bench {
 
@@ -23,7 +24,7 @@ class RecipeBench : public Bench {
 
  public:
   RecipeBench(const Sizes& sizes, int threads, bool profiled)
-      : sizes_(sizes), model_(schema_of(sizes), config_of(sizes), ProfiledCpu(threads, profiled, sizes.bf16), 1) {
+      : sizes_(sizes), model_(schema_of(sizes), config_of(sizes), ProfiledCpu(EitherCpu(threads, sizes.bf16), profiled), 1) {
     for (std::uint64_t i = 0; i < 2; ++i) batches_.push_back(random_batch(sizes, i));
   }
   void train() override {
@@ -48,14 +49,8 @@ class RecipeBench : public Bench {
       keep("input/" + m.name, {batch.size, sizes_.time, m.width}, m.features.data(), m.rows() * m.width);
     keep("labels", {batch.size, batch.label_count}, batch.labels.data(), batch.size * batch.label_count);
     for (const auto* p : model_.parameters()) keep("parameter/" + p->name, p->extents, p->value.data(), p->size());
-    const auto note = [&](const std::string& name, auto&& value, auto&&...) {
-      if constexpr (std::is_integral_v<std::remove_cvref_t<decltype(value)>>) {
-        const auto number = static_cast<std::int32_t>(value);
-        keep("state/" + name, {}, &number, 1);
-      } else {
-        const auto view = value;
-        keep("state/" + name, {view.shape().extents.begin(), view.shape().extents.end()}, view.data(), view.shape().size());
-      }
+    const auto note = [&](const std::string& name, const auto& view, auto&&...) {
+      keep("state/" + name, {view.shape().extents.begin(), view.shape().extents.end()}, view.data(), view.shape().size());
     };
     ModelType::State::tensors(model_.state(), model_.schema(), note);
 

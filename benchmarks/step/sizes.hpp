@@ -8,6 +8,7 @@
 #include "ramer/core/batch.hpp"
 #include "ramer/core/random.hpp"
 #include "ramer/core/schema.hpp"
+#include "ramer/io/json.hpp"
 
 namespace ramer::bench {
 
@@ -20,6 +21,12 @@ struct Sizes {
   Index recompute = 0;                     ///< encoder.recompute
   bool bf16 = false;                       ///< backend::CpuBf16 instead of Cpu
 };
+
+inline io::Json described(const Sizes& s) {
+  return {{"batch", s.batch},   {"time", s.time},     {"widths", s.widths},       {"layers", s.layers},
+          {"hidden", s.hidden}, {"heads", s.heads},   {"labels", s.labels},       {"latent", s.latent},
+          {"queue", s.queue},   {"filled", s.filled}, {"recompute", s.recompute}, {"bf16", s.bf16}};
+}
 
 inline std::string modality_name(std::size_t m) {
   static const char* const known[] = {"text", "visual", "audio"};
