@@ -61,15 +61,20 @@ for recipe in carat ramer-released; do
       done
     done
     [ -n "$python" ] || continue
-    for style in published fused; do
-      for matmul in highest high; do  # high: tf32
-        for compiled in "" --compile; do
-          name=torch.$recipe.$batch.$style.$matmul${compiled:+.compiled}
-          step "$name" "$python" benchmarks/peers/step.py --device cuda --matmul "$matmul" --style "$style" $compiled --recipe "$recipe" \
-            --layers 6,4,4 --batch "$batch" --steps 20 --warmup 5 --json "$out/$name.json"
-        done
-      done
+    torch() {  # NAME ARGUMENT...
+      local name=torch.$recipe.$batch.$1
+      shift
+      step "$name" "$python" benchmarks/peers/step.py --device cuda --recipe "$recipe" --layers 6,4,4 --batch "$batch" --steps 20 --warmup 10 \
+        --json "$out/$name.json" "$@"
+    }
+    for matmul in highest high; do  # high: tf32
+      torch "published.$matmul" --matmul "$matmul" --style published
+      torch "fused.$matmul" --matmul "$matmul" --style fused
+      torch "fused.$matmul.compiled" --matmul "$matmul" --style fused --compile
+      torch "fused.$matmul.graphs" --matmul "$matmul" --style fused --compile --compile-mode reduce-overhead
     done
+    torch fused.bf16 --matmul high --style fused --autocast bf16
+    torch fused.bf16.graphs --matmul high --style fused --autocast bf16 --compile --compile-mode reduce-overhead
   done
 done
 exit $failed

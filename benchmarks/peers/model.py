@@ -213,7 +213,7 @@ class Peer(nn.Module):
         size, begin = self.queue.shape[0], int(self.queue_ptr)
         place = (begin + torch.arange(rows.shape[0])) % size
         last = slice(max(0, rows.shape[0] - size), None)
-        self.queue[place[last]] = rows.detach()[last]
+        self.queue[place[last]] = rows.detach()[last].to(self.queue.dtype)
         self.queue_label[place[last], 0] = ids[last]
         self.queue_ptr[0] = (begin + rows.shape[0]) % size
 

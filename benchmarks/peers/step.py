@@ -36,6 +36,8 @@ def arguments():
     parser.add_argument("--contrast", choices=tuple(contrast.VARIANTS), default="stored")
     parser.add_argument("--style", choices=("published", "fused"), default="published", help="layer norm, GELU and attention: of primitive operations, or PyTorch's own")
     parser.add_argument("--compile", action="store_true", help="torch.compile of the encoders, and of the stored contrastive loss (torch 2)")
+    parser.add_argument("--compile-mode", choices=("default", "reduce-overhead", "max-autotune"), default="default", help="of torch.compile; on a GPU the latter two launch CUDA graphs")
+    parser.add_argument("--autocast", choices=("none", "bf16"), default="none", help="bf16: the forward pass under torch.autocast")
     parser.add_argument("--device", default="cpu", help="cpu, or cuda (torch 2)")
     parser.add_argument("--matmul", choices=("highest", "high", "medium"), default="highest", help="products of floats on a GPU: of 24 bits, tf32, bf16")
     parser.add_argument("--batch", type=int, default=64)
@@ -83,15 +85,16 @@ def step_of(o):
     peer.fill_queue()
     if o.compile:
         for m in model.MODALITIES:
-            getattr(peer, m).compile()
-        contrast.VARIANTS["stored"] = torch.compile(contrast.stored)
+            getattr(peer, m).compile(mode=o.compile_mode)
+        contrast.VARIANTS["stored"] = torch.compile(contrast.stored, mode=o.compile_mode)
     batches = [random_batch(o) for _ in range(BATCHES)]
     if o.mode == "eval":
         peer.eval()
         return lambda i: training.evaluate(peer, batches[i % BATCHES])
     peer.train()
     optimizer = training.BertAdam(peer.named_parameters(), 5e-5, steps=20 * 16326 // o.batch)
-    return lambda i: training.train_step(peer, optimizer, batches[i % BATCHES])
+    autocast = torch.bfloat16 if o.autocast == "bf16" else None
+    return lambda i: training.train_step(peer, optimizer, batches[i % BATCHES], autocast)
 
 
 def contrast_of(o):
@@ -101,7 +104,7 @@ def contrast_of(o):
     queue = F.normalize(torch.randn(o.queue, width), dim=-1)
     ids, queue_ids = (torch.randint(0, 6 * o.labels, (n,)).float() for n in (rows.shape[0], o.queue))
     if o.compile:
-        contrast.VARIANTS["stored"] = torch.compile(contrast.stored)
+        contrast.VARIANTS["stored"] = torch.compile(contrast.stored, mode=o.compile_mode)
 
     def run(_):
         rows.grad = None

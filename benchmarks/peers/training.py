@@ -1,5 +1,7 @@
 """BertAdam, a training step and an evaluation, as the published drivers run them."""
 
+from contextlib import nullcontext
+
 import torch
 from torch.nn.utils import clip_grad_norm_
 
@@ -44,11 +46,12 @@ class BertAdam:
             state["step"] += 1
 
 
-def train_step(model, optimizer, batch):
-    """Returns the loss as a number, which the drivers add up."""
+def train_step(model, optimizer, batch, autocast=None):
+    """Returns the loss as a number, which the drivers add up. `autocast`: a type for the products of the forward pass."""
     inputs, masks, labels = batch
-    _, terms = model(inputs, masks, labels)
-    loss = model.total(terms)
+    with torch.autocast(labels.device.type, dtype=autocast) if autocast else nullcontext():
+        _, terms = model(inputs, masks, labels)
+        loss = model.total(terms)
     loss.backward()
     clip_grad_norm_([p for p, _ in optimizer.parameters], 1.0)
     optimizer.step()
