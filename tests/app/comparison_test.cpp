@@ -238,7 +238,7 @@ TEST_CASE("a run's file gives back the run, and refuses another one's name") {
 
   // What changes a result changes the key; what only changes when it is there does not.
   app::Row row = c.experiment.rows[0];
-  row.settings.train.ahead = 7;
+  row.settings.train.ahead = 7, row.settings.train.device_data = 0;
   CHECK(app::RunKey(c.experiment, row, "0/3", 1).name == key.name);
   row.settings.train.epochs += 1;
   CHECK(app::RunKey(c.experiment, row, "0/3", 1).name != key.name);

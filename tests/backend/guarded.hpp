@@ -6,9 +6,11 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <new>
@@ -26,7 +28,11 @@ class GuardedMemory {
   static constexpr bool host = false;
   static constexpr std::size_t alignment = 256;
 
+  static inline std::function<void(std::size_t bytes)> before_allocating;  ///< may throw
+  static inline std::atomic<std::size_t> sent = 0;                         ///< bytes that came from the host
+
   static void* allocate(std::size_t bytes) {
+    if (before_allocating) before_allocating(bytes);
     GuardedMemory& m = self();
     const std::lock_guard lock(m.mutex_);
     bytes = (bytes + alignment) / alignment * alignment;  // at least one byte, so that addresses differ
@@ -59,6 +65,8 @@ class GuardedMemory {
     }
     m.lower_top();
   }
+  /// Blocks that are in use.
+  static std::size_t blocks() { return self().used_.size(); }
   static bool holds(const void* p) {
     const auto at = static_cast<const std::byte*>(p);
     return at >= self().base_ && at < self().base_ + kSize;
@@ -145,6 +153,7 @@ class Guarded {
   }
   template <class T>
   void from_host(const T* from, Index n, T* to) const {
+    GuardedMemory::sent += static_cast<std::size_t>(n) * sizeof(T);
     run([&] { inner_.from_host(from, n, to); }, to);
   }
   template <class F>

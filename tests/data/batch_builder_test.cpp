@@ -297,19 +297,57 @@ TEST_CASE("without labels a batch has none") {
   CHECK(b.label_count == 3);
 }
 
+TEST_CASE("by row: the same tokens, and rows of the data set in place of features") {
+  DatasetArrays arrays = small_arrays();
+  const Dataset several = make_dataset(arrays), one = make_dataset(one_sample(1, 3, {-1, -1, -1}, {1, 0, 1}));
+  for (const Dataset& d : {several, one}) {
+    for (const PersonView view : {PersonView::kPersons, PersonView::kAll}) {
+      const Ints samples = d.size() > 1 ? Ints{1, 0, 1} : Ints{0};
+      BatchOptions options;
+      options.view = view;
+      Batch copied = batch_of(d, samples, options);
+      options.features = Features::kByRow;
+      Batch by_row = copied;  // a used buffer
+      by_row.modalities[0].kept.rows = 7;
+      BatchBuilder(d, options).build(samples, by_row);
+      for (std::size_t k = 0; k < copied.modalities.size(); ++k) {
+        const ModalityBatch &x = by_row.modalities[k], &y = copied.modalities[k];
+        CHECK(x.features.empty());
+        CHECK(y.row.empty());
+        CHECK(x.kept.rows == 0);
+        CHECK(x.position == y.position);
+        CHECK(x.available == y.available);
+        REQUIRE(static_cast<Index>(x.row.size()) == y.rows());
+        const auto& features = d.modalities()[k].features;
+        for (Index r = 0; r < y.rows(); ++r)
+          for (Index c = 0; c < y.width; ++c) {
+            const std::int32_t row = x.row[static_cast<std::size_t>(r)];
+            CHECK(y.features[static_cast<std::size_t>(r * y.width + c)] == (row < 0 ? 0 : features(row, c)));
+          }
+      }
+      options.features = Features::kCopied;
+      BatchBuilder(d, options).build(samples, by_row);
+      CHECK(by_row.modalities[0].row.empty());
+      CHECK(by_row.modalities[0].features == copied.modalities[0].features);
+    }
+  }
+}
+
 TEST_CASE("once warm, building allocates nothing") {
   const Dataset d = make_dataset(small_arrays());
   for (const PersonView view : {PersonView::kPersons, PersonView::kTarget, PersonView::kMoment, PersonView::kAll}) {
-    BatchBuilder builder(d, {.view = view, .modalities = {}, .labels = {}});
-    Batch batch;
-    const Ints large{0, 1, 0, 1, 0, 1}, small{1, 0};
-    const test::HeapCounter first;
-    builder.build(large, batch);
-    CHECK(first.requests() > 0);  // the counter counts
-    const test::HeapCounter warm;
-    builder.build(small, batch);
-    builder.build(large, batch);
-    const long made = warm.requests();
-    CHECK(made == 0);
+    for (const Features features : {Features::kCopied, Features::kByRow}) {
+      BatchBuilder builder(d, {.view = view, .modalities = {}, .labels = {}, .features = features});
+      Batch batch;
+      const Ints large{0, 1, 0, 1, 0, 1}, small{1, 0};
+      const test::HeapCounter first;
+      builder.build(large, batch);
+      CHECK(first.requests() > 0);  // the counter counts
+      const test::HeapCounter warm;
+      builder.build(small, batch);
+      builder.build(large, batch);
+      const long made = warm.requests();
+      CHECK(made == 0);
+    }
   }
 }

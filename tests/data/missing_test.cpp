@@ -63,6 +63,22 @@ TEST_CASE("rates are met, features become zero, places stay") {
   CHECK(available(after) == 0);
 }
 
+TEST_CASE("in a batch by row the same tokens go, and name no row any more") {
+  const Dataset d = conversations();
+  Batch copied = batch_of(d, all_samples(d)), by_row;
+  BatchOptions options;
+  options.features = Features::kByRow;
+  make_batch(d, all_samples(d), options, by_row);
+  CHECK(drop_modalities(by_row, rate(0.3), 1) == drop_modalities(copied, rate(0.3), 1));
+  for (std::size_t m = 0; m < 3; ++m) {
+    const ModalityBatch &x = by_row.modalities[m], &y = copied.modalities[m];
+    CHECK(x.available == y.available);
+    CHECK(x.features.empty());
+    for (std::size_t r = 0; r < x.row.size(); ++r)
+      if ((x.row[r] >= 0) != (x.available[r] != 0)) FAIL("token ", r);
+  }
+}
+
 TEST_CASE("a token's fate does not depend on its batch, nor on which modalities may go; larger rates drop more") {
   const Dataset d = conversations();
   Batch all = batch_of(d, all_samples(d)), one = batch_of(d, {17}), text = one, more = one, other = all, later = all;

@@ -491,10 +491,27 @@ bool names_all(const std::string& message, std::initializer_list<const char*> pa
   return !message.empty();
 }
 
+/// The first modality's features as rows of three that are kept.
+ModalityBatch& by_row(Batch& b) {
+  static const float kept = 0;
+  ModalityBatch& m = b.modalities[0];
+  m.features.clear();
+  for (const std::uint8_t a : m.available) m.row.push_back(a ? 2 : -1);
+  m.kept = {&kept, 3};
+  return m;
+}
+
 TEST_CASE("batches that do not fit are refused with what was found and expected; nothing changes") {
   CHECK(names_all(refusal([](Batch& b) { b.modalities.erase(b.modalities.begin() + 1); }), {"audio", "text, face"}));
   CHECK(names_all(refusal([](Batch& b) { b.modalities[2].width = 4; }), {"face", "width 5", "has 4"}));
   CHECK(names_all(refusal([](Batch& b) { b.modalities[0].features.pop_back(); }), {"text", "feature values", "rows of 3"}));
+  CHECK(names_all(refusal([](Batch& b) { by_row(b).row.pop_back(); }), {"text", "numbers of kept rows"}));
+  CHECK(names_all(refusal([](Batch& b) { by_row(b).features.push_back(1); }), {"text", "1 feature values"}));
+  CHECK(names_all(refusal([](Batch& b) { by_row(b).row[0] = 3; }), {"text", "row 3 of 3"}));
+  CHECK(names_all(refusal([](Batch& b) { by_row(b).row[0] = -2; }), {"text", "row -2 of 3"}));
+  CHECK(names_all(refusal([](Batch& b) { by_row(b).row[0] = b.modalities[0].available[0] ? -1 : 2; }),
+                  {"text", "token 0", "availability"}));
+  CHECK(names_all(refusal([](Batch& b) { by_row(b).kept = {}; }), {"text", "0 feature values"}));
   CHECK(names_all(refusal([](Batch& b) { b.modalities[0].position.back() = 9; }),
                   {"text", "sample 103", "position 9", "table of 9"}));
   CHECK(names_all(refusal([](Batch& b) { b.modalities[0].position.back() = -1; }), {"position -1"}));

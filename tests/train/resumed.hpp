@@ -19,7 +19,9 @@ void check_resumes(const std::string& name, const Backend& backend = Backend()) 
   config.encoder.dropout = 0.1, config.contrast.queue = 32;
   const auto train_in = [&](const std::filesystem::path& folder, bool resume, std::uint64_t stop_at) {
     M model(train::make_schema(data), config, backend, resume ? 9 : 3);
-    train::Trainer<M> trainer(model, data, split, small_training(2));
+    train::TrainerConfig training = small_training(2);
+    if (resume) training.device_data = 0;  // where features are makes no difference
+    train::Trainer<M> trainer(model, data, split, training);
     std::uint64_t steps = 0;
     trainer.callbacks.on_step = [&](const train::StepEvent& e) { steps = e.step; };
     trainer.callbacks.stop_requested = [&] { return stop_at > 0 && steps >= stop_at; };

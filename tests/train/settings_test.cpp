@@ -93,6 +93,7 @@ const std::vector<Row> kRows{
     {"train.threshold", {"-0.5", "2"}, {"0", "1", "null"}, "0 to 1"},
     {"train.checkpoint_every", {"-1"}, {"0"}, "at least 0"},
     {"train.ahead", {"0", "1001"}, {"1"}, "1 to 1000"},
+    {"train.device_data", {"-1"}, {"0"}, "at least 0"},
     {"train.missing.rate", {"-0.1", "1.1"}, {"0", "1"}, "0 to 1"},
     {"train.missing.person", {"-1"}, {"0"}, "at least 0"},
     {"train.optimizer.rate", {"-1", "inf"}, {"0"}, "at least 0"},

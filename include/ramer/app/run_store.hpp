@@ -86,8 +86,9 @@ struct RunKey {
   RunKey(const Experiment& e, const Row& row, const std::string& fold, std::uint64_t seed) {
     train::TrainerConfig config = row.settings.train;
     config.seed = row.kind->seeded ? seed : 0;
-    config.ahead = {};  // these two change when, not what
+    config.ahead = {};  // these three change when and where, not what
     config.checkpoint_every = {};
+    config.device_data = {};
     json = {{"data", e.identity},
             {"fold", fold},
             {"fold_seed", fold.empty() ? 0 : data::kFoldSeed},

@@ -14,11 +14,19 @@
 
 namespace ramer {
 
+/// A data set's features of a modality that lie where the backend computes: batches may then name rows of them.
+struct KeptFeatures {
+  const float* data = nullptr;  ///< (rows, D), the backend's; null: none
+  Index rows = 0;               ///< all of the data set
+};
+
 /// The tokens of one modality. R = number of tokens in the batch, D = width of a raw feature.
 struct ModalityBatch {
   std::string name;                      ///< as in the schema
   Index width = 0;                       ///< D
   std::vector<float> features;           ///< (R, D); rows of zeros where the modality is unavailable, never NaN
+  std::vector<std::int32_t> row;         ///< (R) instead of `features`: rows of `kept`; -1: unavailable
+  KeptFeatures kept;                     ///< what `row` names
   std::vector<std::uint8_t> available;   ///< (R)
   std::vector<std::int32_t> offsets{0};  ///< (B + 1) rows of sample b are [offsets[b], offsets[b + 1])
   std::vector<std::int32_t> person;      ///< (R)

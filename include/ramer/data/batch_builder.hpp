@@ -50,11 +50,18 @@ namespace ramer::data {
 /// Whether a view shows one person alone.
 constexpr bool shows_target_alone(PersonView view) { return view == PersonView::kTarget || view == PersonView::kMoment; }
 
+/// How a batch holds features.
+enum class Features {
+  kCopied,  ///< ModalityBatch::features
+  kByRow    ///< ModalityBatch::row, rows of the data set; whoever knows where it is kept says so in `kept`
+};
+
 /// What of a data set batches hold, in which order.
 struct BatchOptions {
   PersonView view = PersonView::kPersons;
-  std::vector<std::string> modalities;  ///< which, in which order; empty: all, as the data set has them
-  std::vector<std::string> labels;      ///< likewise
+  std::vector<std::string> modalities;    ///< which, in which order; empty: all, as the data set has them
+  std::vector<std::string> labels;        ///< likewise
+  Features features = Features::kCopied;  ///< a matter of the program; no setting
 
   template <class Self, class Visitor>
   static void fields(Self& self, Visitor&& field) {

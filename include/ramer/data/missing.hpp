@@ -1,6 +1,6 @@
 // Modalities that go missing on purpose: for training against it, and for measuring what it costs.
 //
-// A token that is dropped stays a token: its place exists, its features become zero, its availability 0.
+// A token that is dropped stays a token: its place exists, its features become zero (its row -1), its availability 0.
 #pragma once
 
 #include <algorithm>
@@ -93,7 +93,10 @@ inline Index drop_modalities(Batch& batch, const MissingConfig& config, std::uin
                                                                          : static_cast<std::uint32_t>(m.position[r]);
         if (static_cast<double>(stream.uniform(row, column)) >= config.rate) continue;
         m.available[r] = 0;
-        std::fill_n(m.features.begin() + static_cast<std::ptrdiff_t>(r) * m.width, m.width, 0.0f);
+        if (m.row.empty())
+          std::fill_n(m.features.begin() + static_cast<std::ptrdiff_t>(r) * m.width, m.width, 0.0f);
+        else
+          m.row[r] = -1;
         ++dropped;
       }
     }

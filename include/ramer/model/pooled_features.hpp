@@ -46,6 +46,8 @@ inline void pool_features(const Schema& schema, const Batch& batch, Pooling pool
     require<DataError>(found->width == want.width, "modality ", want.name, ": the model needs width ", want.width,
                        ", the batch has ", found->width);
     const auto d = static_cast<std::size_t>(want.width);
+    require<DataError>(found->features.size() == found->available.size() * d, "modality ", want.name, ": ",
+                       found->features.size(), " feature values for ", found->rows(), " rows of ", want.width);
     const std::size_t window = column + (pooling == Pooling::TargetAndWindow ? d + 1 : 0);
     for (std::size_t b = 0; b < samples; ++b) {
       float* row = rows.data() + b * width;

@@ -90,6 +90,7 @@ struct Ramer {
     static constexpr Index levels = 1 + (has_beta ? 1 : 0) + (has_gamma ? 1 : 0);  ///< alpha, and what is reconstructed
     static constexpr bool has_adversary = Parts::adversary, has_common_semantic = Parts::common_semantic;  ///< terms
     static constexpr int phases = Recipe::Adversary::phases;
+    static constexpr bool takes_rows = true;  ///< reads no features on the host, see train::DeviceData
 
     Module(const Schema& given, const Config& config)
         : schema_(without_personality(given, !config.personality)),

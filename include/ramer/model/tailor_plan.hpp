@@ -198,6 +198,8 @@ struct TailorPlan {
     to.name = from.name;
     to.width = from.width;
     to.features.clear();
+    to.row.clear();
+    to.kept = from.kept;
     to.available.clear();
     to.person.clear();
     to.segment.clear();
@@ -207,8 +209,12 @@ struct TailorPlan {
       for (std::int32_t r = from.offsets[s]; r < from.offsets[s + 1]; ++r) {
         const auto at = static_cast<std::size_t>(r);
         if (!keep[at]) continue;
-        const float* x = from.features.data() + r * from.width;
-        to.features.insert(to.features.end(), x, x + from.width);
+        if (from.kept.data) {
+          to.row.push_back(from.row[at]);
+        } else {
+          const float* x = from.features.data() + r * from.width;
+          to.features.insert(to.features.end(), x, x + from.width);
+        }
         to.available.push_back(from.available[at]);
         to.person.push_back(from.person[at]);
         to.segment.push_back(from.segment[at]);

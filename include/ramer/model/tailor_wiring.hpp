@@ -46,6 +46,7 @@ struct Tailor {
     static constexpr bool aligns = Recipe::Alignment::enabled;         ///< rows go through slot Alignment
     static constexpr bool has_adversary = Recipe::Adversary::enabled;  ///< there is a discriminator
     static constexpr int phases = Recipe::Adversary::phases;
+    static constexpr bool takes_rows = true;  ///< reads no features on the host, see train::DeviceData
 
     Module(const Schema& schema, const Config& config)
         : schema_(schema), config_(config), order_(config.fusion.order_of(schema.modality_count())) {

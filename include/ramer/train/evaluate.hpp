@@ -17,6 +17,7 @@
 #include "ramer/eval/report.hpp"
 #include "ramer/eval/threshold.hpp"
 #include "ramer/model/model.hpp"
+#include "ramer/train/device_data.hpp"
 #include "ramer/train/schema.hpp"
 
 namespace ramer::train {
@@ -81,17 +82,21 @@ using TermMeans = std::map<std::string, std::optional<double>>;
 /// Scores of these samples. The data set's modalities are matched by name; its labels are looked at for loss terms alone.
 /// @param terms receives, if asked for, the mean over samples of each loss term that exists outside training, unweighted (a term is
 ///   a mean over a batch of `options.batch` samples)
+/// @param kept the data set's features where the backend computes, if they are kept there; not used with `options.transform`
 /// @throws DataError for a data set that does not fit the model, or one without labels where terms are asked for
 template <class ModelType>
 Predictions<typename ModelType::Real> predict(const ModelType& model, const data::Dataset& dataset,
                                               std::span<const std::int32_t> samples, const PredictOptions& options = {},
-                                              TermMeans* terms = nullptr) {
+                                              TermMeans* terms = nullptr,
+                                              const DeviceData<typename ModelType::Memory>* kept = nullptr) {
   require<ConfigError>(options.batch >= 1, "batch = ", options.batch, "; expected at least 1");
   require<DataError>(!terms || dataset.has_labels(), dataset.origin(), ": no 'labels'; loss terms need them");
   Predictions<typename ModelType::Real> out;
   out.labels = model.schema().labels;
   data::BatchOptions batch_of = batch_options(model.schema(), options.view);
   if (!terms) batch_of.labels.clear();
+  if (options.transform) kept = nullptr;
+  if (kept) batch_of.features = data::Features::kByRow;
   std::vector<typename ModelType::TermValue> values;
   typename ModelType::Look look;
   if (terms) look.terms = &values;
@@ -106,6 +111,7 @@ Predictions<typename ModelType::Real> predict(const ModelType& model, const data
       batch.labels.clear();
       batch.label_mask.clear();
     }
+    if (kept) kept->attach(batch);
     if (options.transform) options.transform(batch);
     if (options.missing.rate > 0) data::drop_modalities(batch, options.missing, options.missing_seed);
     model.predict(batch, workspace, scores, look);

@@ -51,7 +51,8 @@ class Trainer {
   using Real = typename ModelType::Real;
 
   Callbacks callbacks;  ///< what the caller wants to be told
-  /// Changes training batches, on another thread. A function of its arguments alone, or resuming is not exact.
+  /// Changes training batches, on another thread. A function of its arguments alone, or resuming is not exact. Batches then carry
+  /// features even where the data set is kept on a GPU.
   std::function<void(Batch&, std::uint64_t epoch)> transform;
   Metadata metadata;  ///< goes into every checkpoint of the run
 
@@ -127,15 +128,24 @@ class Trainer {
   };
 
   TrainResult loop() {
+    kept_ = DeviceData<typename ModelType::Memory>::keep(model_, dataset_, config_.device_data);
+    struct Release {
+      decltype(kept_)& kept;
+      ~Release() { kept.reset(); }
+    } const release{kept_};  // after the loader
+    const bool by_row = kept_ && !transform;
+    data::BatchOptions shown = batch_options(model_.schema(), config_.view);
+    if (by_row) shown.features = data::Features::kByRow;
     data::LoaderOptions options;
     options.batch_size = config_.batch;
     options.drop_last = drop_last_;
     options.ahead = config_.ahead;
-    options.transform = [this](Batch& batch, std::uint64_t epoch) {
+    options.transform = [this, by_row](Batch& batch, std::uint64_t epoch) {
+      if (by_row) kept_->attach(batch);
       if (transform) transform(batch, epoch);
       if (config_.missing.rate > 0) data::drop_modalities(batch, config_.missing, config_.seed, epoch + 1);
     };
-    data::Loader loader(data::BatchBuilder(dataset_, batch_options(model_.schema(), config_.view)), std::move(options));
+    data::Loader loader(data::BatchBuilder(dataset_, std::move(shown)), std::move(options));
     while (progress_.epoch < config_.epochs && !out_of_patience()) {
       const auto start = std::chrono::steady_clock::now();
       if (!train_epoch(loader)) return interrupted();
@@ -246,8 +256,8 @@ class Trainer {
     PredictOptions options;
     options.view = config_.view;
     TermMeans terms;
-    const auto scores =
-        predict(std::as_const(model_), dataset_, std::span<const std::int32_t>(split_.validation), options, &terms);
+    const auto scores = predict(std::as_const(model_), dataset_, std::span<const std::int32_t>(split_.validation), options,
+                                &terms, kept_ ? &*kept_ : nullptr);
     if (config_.threshold_rule == ThresholdRule::Tuned)
       threshold = eval::tune_threshold(scores.view(), truth_.labels_view(), truth_.mask_view()).threshold;
     eval::MetricOptions metrics;
@@ -315,6 +325,7 @@ class Trainer {
   TrainerConfig config_;
   data::Sampler sampler_;
   Stepper<ModelType> stepper_;
+  std::optional<DeviceData<typename ModelType::Memory>> kept_;  // while a run lasts
   Truth truth_;
   bool drop_last_ = false;
   Index batches_ = 0;

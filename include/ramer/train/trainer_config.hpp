@@ -57,6 +57,7 @@ struct TrainerConfig {
   data::MissingConfig missing;
   Index checkpoint_every = 0;
   Index ahead = 2;
+  Index device_data = 16384;
   OptimizerConfig optimizer;
 
   template <class Self, class Visitor>
@@ -75,6 +76,8 @@ struct TrainerConfig {
     field("checkpoint_every", self.checkpoint_every, "steps between checkpoints inside an epoch; 0: only after each epoch",
           at_least(0));
     field("ahead", self.ahead, "batches prepared ahead", between(1, 1000));
+    field("device_data", self.device_data,
+          "MiB of features that may be kept on a GPU; a data set that needs more is sent batch by batch", at_least(0));
     field("optimizer", self.optimizer, "optimizer and schedule");
   }
 };

@@ -22,6 +22,13 @@ struct DeviceMemory {
     }
     return p;
   }
+  /// Bytes that are free now; 0 if nobody knows.
+  static std::size_t available() {
+    std::size_t free = 0, total = 0;
+    if (cudaMemGetInfo(&free, &total) == cudaSuccess) return free;
+    cudaGetLastError();
+    return 0;
+  }
   static void deallocate(void* p) noexcept {
     device::HeldBack::make_all();
     cudaFree(p);

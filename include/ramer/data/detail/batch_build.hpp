@@ -35,7 +35,9 @@ inline BatchBuilder::BatchBuilder(Dataset dataset, BatchOptions options)
 
 inline void BatchBuilder::add_token(const Modality& from, std::int32_t row, std::int32_t person, std::int32_t segment,
                                     std::int32_t position, ModalityBatch& to) const {
-  if (row >= 0) {
+  if (options_.features == Features::kByRow) {
+    to.row.push_back(row);
+  } else if (row >= 0) {
     const float* x = from.features.data() + row * from.features.extent(1);
     to.features.insert(to.features.end(), x, x + from.features.extent(1));
   } else {
@@ -144,7 +146,10 @@ inline void BatchBuilder::add_tokens_by_place(std::int32_t n, Batch& out, BatchR
       }
     if (!keeps_persons && !available) {
       to.available.resize(before);
-      to.features.resize(before * static_cast<std::size_t>(to.width));
+      if (options_.features == Features::kByRow)
+        to.row.resize(before);
+      else
+        to.features.resize(before * static_cast<std::size_t>(to.width));
       to.person.resize(before);
       to.segment.resize(before);
       to.position.resize(before);
@@ -202,6 +207,8 @@ inline BatchReport BatchBuilder::build(std::span<const std::int32_t> samples, Ba
     to.name = from.name;
     to.width = from.features.extent(1);
     to.features.clear();
+    to.row.clear();
+    to.kept = {};
     to.available.clear();
     to.offsets.assign(1, 0);
     to.person.clear();

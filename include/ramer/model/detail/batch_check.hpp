@@ -17,6 +17,23 @@ inline std::string modality_names(const Batch& b) {
   return list.empty() ? "none" : list;
 }
 
+/// Features must be there as numbers, or as rows of what is kept.
+inline void check_features(const ModalityBatch& m) {
+  if (!m.kept.data) {
+    require<DataError>(static_cast<Index>(m.features.size()) == m.rows() * m.width, "modality ", m.name, ": ",
+                       m.features.size(), " feature values for ", m.rows(), " rows of ", m.width);
+    return;
+  }
+  require<DataError>(m.features.empty() && m.row.size() == m.available.size(), "modality ", m.name, ": ", m.row.size(),
+                     " numbers of kept rows and ", m.features.size(), " feature values for ", m.rows(), " rows");
+  for (std::size_t r = 0; r < m.row.size(); ++r) {
+    require<DataError>(m.row[r] >= -1 && m.row[r] < m.kept.rows, "modality ", m.name, ": row ", m.row[r], " of ",
+                       m.kept.rows, " kept rows");
+    require<DataError>((m.row[r] >= 0) == (m.available[r] != 0), "modality ", m.name, ": token ", r, " has row ", m.row[r],
+                       " and availability ", static_cast<int>(m.available[r]));
+  }
+}
+
 /// The batch's modality of that name. @throws DataError where it is not there, has another width, or its arrays do not fit together
 inline const ModalityBatch& find_modality(const Batch& b, const ModalitySchema& want) {
   const auto found =
@@ -26,8 +43,7 @@ inline const ModalityBatch& find_modality(const Batch& b, const ModalitySchema& 
     fail<DataError>("the model needs modality ", want.name, ", the batch has ", modality_names(b));
   require<DataError>(found->width == want.width, "modality ", want.name, ": the model needs width ", want.width,
                      ", the batch has ", found->width);
-  require<DataError>(static_cast<Index>(found->features.size()) == found->rows() * found->width, "modality ", want.name,
-                     ": ", found->features.size(), " feature values for ", found->rows(), " rows of ", found->width);
+  check_features(*found);
   const std::size_t r = found->available.size(), rows = static_cast<std::size_t>(b.size);
   require<DataError>(found->offsets.size() == rows + 1 && found->offsets.front() == 0 &&
                          found->offsets.back() == static_cast<std::int32_t>(r) &&

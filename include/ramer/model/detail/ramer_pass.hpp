@@ -106,7 +106,7 @@ class Ramer::Module<Recipe, E>::Pass {
   Var2 hidden_states(Index m) {
     const auto at = static_cast<std::size_t>(m);
     const auto& encoder = self.encoders_[at];
-    const Var2 raw = detail::input(ctx, plan.modality[at]->features, plan.modality[at]->width);
+    const Var2 raw = detail::input(ctx, *plan.modality[at]);
     if constexpr (Recipe::Alignment::enabled) {
       if (m != self.reference_) {
         const Var2 x = self.alignment_[at](ctx, encoder.normalize(ctx, raw, m), plan.alignment[at], m).rows;  // (B L, D)

@@ -57,7 +57,7 @@ class Tailor::Module<Recipe, E>::Pass {
   Var2 hidden_states(Index m) {
     const auto at = static_cast<std::size_t>(m);
     const auto& encoder = self.encoders_[at];
-    const Var2 raw = detail::input(ctx, plan.modality[at]->features, plan.modality[at]->width);
+    const Var2 raw = detail::input(ctx, *plan.modality[at]);
     if constexpr (aligns) {
       if (m != self.reference_) {
         const auto aligned = self.alignment_[at](ctx, encoder.normalize(ctx, raw, m), plan.alignment[at], m);

@@ -81,7 +81,7 @@ void Trainer<ModelType>::load_state() {
                        "; it cannot go on in ", ModelType::Precision::name);
   detail::require_same(path, c.config, io::to_json(model_.config()), "");
   detail::require_same(path, c.json("trainer"), io::to_json(config_), "",
-                       {"epochs", "patience", "checkpoint_every", "ahead"});
+                       {"epochs", "patience", "checkpoint_every", "ahead", "device_data"});
 
   detail::Progress progress;
   detail::naming(path, [&] { io::from_json(c.json("progress"), progress, "progress"); });
