@@ -95,6 +95,12 @@ TEST_CASE("TAILOR takes rows too, and leaves some out; a wiring that reads featu
   CHECK((kept == by_batch));
   CHECK(less_sent < all_sent);
   CHECK((sent_by<recipe::EarlyFusion>(data, kPlenty) == sent_by<recipe::EarlyFusion>(data, 0)));
+  data::BatchOptions shown;
+  shown.features = data::Features::kByRow;
+  Batch by_row;
+  data::make_batch(data, data::all_samples(data), shown, by_row);
+  std::vector<float> pooled;
+  CHECK_THROWS_AS(pool_features(train::make_schema(data), by_row, Pooling::Window, pooled), DataError);
 }
 
 TEST_CASE("A data set over the budget, or one that memory has no room for, is sent batch by batch") {

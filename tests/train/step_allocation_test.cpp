@@ -11,14 +11,25 @@ using namespace ramer::testing;
 TEST_CASE("A step allocates nothing after the first") {
   const auto data = small_data(80);
   const auto split = data::split_samples(data);
-  for (const int threads : {1, 2}) {
-    CAPTURE(threads);
+  for (const int way : {0, 1, 2}) {
+    const int threads = way == 0 ? 1 : 2;
+    const bool by_row = way == 2;
+    CAPTURE(way);
     Small model = small_model(data, threads);
     train::Stepper<Small> stepper(model, {}, 1);
-    data::BatchBuilder builder(data);
+    data::BatchOptions shown;
+    if (by_row) shown.features = data::Features::kByRow;
+    data::BatchBuilder builder(data, shown);
+    const auto build = [&](std::size_t at, Batch& batch) {
+      builder.build(std::span<const std::int32_t>(split.train).subspan(at, 16), batch);
+      for (std::size_t m = 0; m < batch.modalities.size() && by_row; ++m) {
+        const auto& kept = data.modalities()[m].features;
+        batch.modalities[m].kept = {kept.data(), kept.extent(0)};
+      }
+    };
     Batch first, second;
-    builder.build(std::span<const std::int32_t>(split.train).first(16), first);
-    builder.build(std::span<const std::int32_t>(split.train).subspan(16, 16), second);
+    build(0, first);
+    build(16, second);
 
     const test::HeapCounter cold;
     stepper.run(first, 0, 100);
@@ -33,8 +44,7 @@ TEST_CASE("A step allocates nothing after the first") {
     stepper.run(second, 4, 100);
     const test::HeapCounter turns;
     for (std::uint64_t step = 5; step < 9; ++step) {
-      const auto samples = std::span<const std::int32_t>(split.train).subspan(step % 2 ? 0 : 16, 16);
-      builder.build(samples, step % 2 ? first : second);
+      build(step % 2 ? 0 : 16, step % 2 ? first : second);
       stepper.run(step % 2 ? first : second, step, 100);
     }
     const long by_turns = turns.requests();
