@@ -320,8 +320,7 @@ TEST_CASE("what cannot be compared is refused before anything is trained") {
   CHECK(broken.one_line());
   CHECK(broken.err.find(file) != std::string::npos);
   // A program without ablations.
-  const char* argv[] = {"ramer", "ablate", "--out", "x"};
-  std::ostringstream out, err;
-  CHECK(app::run(4, argv, app::Program(app::kinds<test::Raising>()), out, err) == 2);
-  CHECK(err.str().find("--recipes") != std::string::npos);
+  const Call none = test::call_without_ablations({"ablate", "--out", "x"});
+  CHECK(none.code == 2);
+  CHECK(none.err.find("--recipes") != std::string::npos);
 }

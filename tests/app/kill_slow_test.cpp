@@ -8,8 +8,6 @@
 #include "child.hpp"
 #include "ramer/core/random.hpp"
 
-template ramer::app::Kind ramer::app::make_kind<ramer::test::Raising>();
-
 using namespace ramer;
 using test::call;
 using test::Folder;

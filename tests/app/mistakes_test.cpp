@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include "app/support.hpp"
+#include "ramer/io/file.hpp"
 
 using namespace ramer;
 using test::bytes_of;

@@ -1,9 +1,9 @@
 // ramer plot: what it refuses, and what it draws for RAMer itself.
-#include "ramer/app/plot_command.hpp"
-
 #include <doctest/doctest.h>
 
 #include "app/support.hpp"
+#include "ramer/app/picture_file.hpp"
+#include "ramer/app/svg.hpp"
 #include "skip.hpp"
 
 using namespace ramer;

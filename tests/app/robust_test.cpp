@@ -1,6 +1,9 @@
 #include <doctest/doctest.h>
 
 #include "app/support.hpp"
+#include "ramer/app/missing_series.hpp"
+#include "ramer/data/split.hpp"
+#include "ramer/data/synthetic.hpp"
 
 using namespace ramer;
 using test::bytes_of;

@@ -1,9 +1,13 @@
 #include <doctest/doctest.h>
 
-#include "app/support.hpp"
-#include "skip.hpp"
+#include <algorithm>
+#include <sstream>
 
-template ramer::app::Kind ramer::app::make_kind<ramer::test::Raising>();
+#include "app/support.hpp"
+#include "ramer/app/metrics_table.hpp"
+#include "ramer/data/dataset_file.hpp"
+#include "ramer/data/split.hpp"
+#include "skip.hpp"
 
 using namespace ramer;
 using test::bytes_of;

@@ -1,55 +1,22 @@
-// Runs the harness inside the test program, on small recipes.
+// Runs the harness inside the test program, on small recipes. The harness is compiled once, in support.cpp.
 #pragma once
 
-#include <doctest/doctest.h>
-
-#include <csignal>
-#include <filesystem>
-#include <fstream>
+#include <cstdint>
 #include <initializer_list>
-#include <iterator>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "app/folder.hpp"
 #include "app/shell.hpp"
-#include "ramer/app.hpp"
-#include "ramer/model/early_fusion.hpp"
+
+namespace ramer::app {
+struct Kind;
+}  // namespace ramer::app
 
 namespace ramer::test {
 
 /// Step of training at which the recipe `raising` sends this process SIGINT, as Ctrl-C does; -1: never.
 inline std::int64_t raise_at = -1;
-
-namespace raising {
-struct Wiring : wiring::EarlyFusion {
-  template <class Recipe, class E>
-  class Module : public wiring::EarlyFusion::Module<Recipe, E> {
-   public:
-    using Base = wiring::EarlyFusion::Module<Recipe, E>;
-    using Base::Base;
-
-    Outputs<E> forward(nn::Context<E>& ctx, const Batch& batch, const typename wiring::EarlyFusion::Plan& plan,
-                       const typename Base::State& state, int phase) const {
-      if (ctx.training && static_cast<std::int64_t>(ctx.step) == raise_at) std::raise(SIGINT);
-      return Base::forward(ctx, batch, plan, state, phase);
-    }
-  };
-};
-}  // namespace raising
-
-struct Raising {
-  static constexpr const char* name = "raising";
-  using Wiring = raising::Wiring;
-};
-
-}  // namespace ramer::test
-
-/// Compiled once a program, in run_test.cpp and kill_slow_test.cpp.
-extern template ramer::app::Kind ramer::app::make_kind<ramer::test::Raising>();
-
-namespace ramer::test {
 
 /// What a call of the program left behind.
 struct Call {
@@ -60,76 +27,24 @@ struct Call {
   bool one_line() const { return err.starts_with("ramer: ") && err.ends_with('\n') && err.find('\n') + 1 == err.size(); }
 };
 
-inline const std::vector<app::Kind>& kinds() {
-  static const std::vector<app::Kind> list{app::make_kind<Raising>(), app::linear_kind()};
-  return list;
-}
+/// `raising` and `linear`.
+const std::vector<app::Kind>& kinds();
 
-/// `raising` and `linear`; `ablate` has `raising` and the same without its hidden layer.
-inline const app::Program& program() {
-  using Config = wiring::EarlyFusionConfig;
-  static const app::Program all(kinds(), [] {
-    app::Kind less = app::make_kind<Raising>();
-    less.name = "raising-less";
-    less.describe = [] {
-      std::vector<io::Option> rows = app::detail::describe_model<Config>();
-      for (io::Option& row : rows)
-        if (row.key == "model.layers") row.default_value = "0";
-      return rows;
-    };
-    less.resolve = [](const std::vector<io::Json>& changes, const std::vector<std::string>& assignments) {
-      std::vector<io::Json> all_changes{{{"layers", 0}}};
-      all_changes.insert(all_changes.end(), changes.begin(), changes.end());
-      return app::detail::resolve_model<Config>(all_changes, assignments);
-    };
-    return std::vector<app::Kind>{app::make_kind<Raising>(), less};
-  }());
-  return all;
-}
+/// A program of these kinds; its `ablate` has `raising` and the same without its hidden layer.
+Call call(const std::vector<std::string>& arguments);
 
-inline Call call(const std::vector<std::string>& arguments) {
-  std::vector<const char*> argv{"ramer"};
-  for (const std::string& a : arguments) argv.push_back(a.c_str());
-  std::ostringstream out, err;
-  Call result;
-  result.code = app::run(static_cast<int>(argv.size()), argv.data(), program(), out, err);
-  result.out = out.str();
-  result.err = err.str();
-  return result;
-}
+/// A program of `raising` and `linear` that has no `ablate`.
+Call call_without_ablations(const std::vector<std::string>& arguments);
 
 /// A call ends with exit code 2 and one line on stderr that has these words.
-inline void refused(const std::vector<std::string>& arguments, std::initializer_list<const char*> words) {
-  const Call run = call(arguments);
-  std::string line;
-  for (const std::string& a : arguments) line += a + " ";
-  CAPTURE(line);
-  CAPTURE(run.err);
-  CHECK(run.code == 2);
-  CHECK(run.one_line());
-  for (const char* word : words) CHECK_MESSAGE(run.err.find(word) != std::string::npos, word);
-}
+void refused(const std::vector<std::string>& arguments, std::initializer_list<const char*> words);
 
 /// Arguments of a short training run.
-inline std::vector<std::string> training(const std::string& data, const std::string& out,
-                                         std::vector<std::string> more = {}) {
-  std::vector<std::string> all{"train", "--data", data, "--out", out, "--epochs", "3", "--batch", "16", "--threads", "1"};
-  all.insert(all.end(), more.begin(), more.end());
-  return all;
-}
+std::vector<std::string> training(const std::string& data, const std::string& out, std::vector<std::string> more = {});
 
-inline std::string bytes_of(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
+std::string bytes_of(const std::string& path);
 
 /// A small data set file with a split and groups.
-inline std::string small_data(const Folder& folder, const std::string& name = "data.safetensors") {
-  const std::string path = folder / name;
-  const Call made =
-      call({"synth", "--out", path, "--samples", "120", "--seed", "3", "--set", "widths=12,12,12", "--set", "group_size=4"});
-  if (made.code != 0) throw std::runtime_error(made.err);
-  return path;
-}
+std::string small_data(const Folder& folder, const std::string& name = "data.safetensors");
 
 }  // namespace ramer::test

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "app/support.hpp"
+#include "ramer/io/json.hpp"
 
 namespace ramer::test {
 

@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 
 #include "app/support.hpp"
+#include "ramer/app/metrics_table.hpp"
+#include "ramer/data/dataset_file.hpp"
 
 using namespace ramer;
 using test::bytes_of;
