@@ -10,6 +10,7 @@
 #include "ramer/core/batch.hpp"
 #include "ramer/core/config.hpp"
 #include "ramer/core/error.hpp"
+#include "ramer/core/padding.hpp"
 #include "ramer/core/precision.hpp"
 #include "ramer/core/random.hpp"
 #include "ramer/core/schema.hpp"

@@ -293,6 +293,61 @@ TEST_CASE_TEMPLATE("segment_pool", B, RAMER_TEST_BACKENDS) {
   }
 }
 
+TEST_CASE_TEMPLATE("attention and segment_pool with rows behind the last group: 0, and no derivative", B,
+                   RAMER_TEST_BACKENDS) {
+  Draw draw(11);
+  const Layout l({3, 0, 1, 5}, draw);
+  const Index dead = 4, rows = l.rows + dead, heads = 2, width = 2, hidden = heads * width, columns = 3;
+  std::vector<std::uint8_t> key = l.key;
+  key.resize(at(rows), 1);
+  const std::vector<std::int32_t> query_offsets{0, 2, 4, 5, 5};
+  const Index queries = query_offsets.back() + 2;
+  std::vector<std::uint64_t> row_key(at(rows));
+  for (std::size_t r = 0; r < row_key.size(); ++r) row_key[r] = 3 * r + 1;
+  const Values q = draw.normal(rows * hidden), k = draw.normal(rows * hidden), v = draw.normal(rows * hidden),
+               score = draw.normal(rows * columns);
+  const auto first = [](const Values& x, Index n) { return Values(x.begin(), x.begin() + n); };
+  const auto zeros = [](const Values& x, Index n) {
+    return std::all_of(x.begin() + n, x.end(), [](double y) { return y == 0; });
+  };
+  for (const bool masks : {false, true}) {
+    for (const double rate : {0.0, 0.3}) {
+      CAPTURE(masks);
+      CAPTURE(rate);
+      const backend::DropoutPlan dropout{RandomStream(1, 2), rate, row_key.data()};
+      AttentionGroups groups{l.groups, l.longest + 9, l.offsets.data(), masks ? key.data() : nullptr,
+                             masks ? l.uniform.data() : nullptr};
+      groups.dead_rows = true;
+      const auto self = [&](auto& tape, const Vars& x) {
+        const Shape<2> shape{{x[0].size() / hidden, hidden}};
+        return attention(tape, x[0].reshape(shape), x[1].reshape(shape), x[2].reshape(shape), groups, heads, 0.7, dropout);
+      };
+      CHECK(gradcheck_subsets<B>({q, k, v}, self) == "");
+      const Values y = value_of<B>({q, k, v}, self),
+                   alone =
+                       value_of<B>({first(q, l.rows * hidden), first(k, l.rows * hidden), first(v, l.rows * hidden)}, self);
+      CHECK(first(y, l.rows * hidden) == alone);
+      CHECK(zeros(y, l.rows * hidden));
+      groups.query_offsets = query_offsets.data(), groups.longest_query = 3, groups.key_row_key = row_key.data();
+      const auto cross = [&](auto& tape, const Vars& x) {
+        const Shape<2> shape{{rows, hidden}};
+        return attention(tape, x[0].reshape(Shape{queries, hidden}), x[1].reshape(shape), x[2].reshape(shape), groups, heads,
+                         0.7, dropout);
+      };
+      CHECK(gradcheck_subsets<B>({first(q, queries * hidden), k, v}, cross) == "");
+      CHECK(zeros(value_of<B>({first(q, queries * hidden), k, v}, cross), query_offsets.back() * hidden));
+    }
+    const Segments segments{l.groups, l.offsets.data(), masks ? key.data() : nullptr, masks ? l.uniform.data() : nullptr,
+                            true};
+    const auto pool = [&](auto& tape, const Vars& x) {
+      const Index n = x[0].size() / hidden;
+      return segment_pool(tape, x[0].reshape(Shape{n, hidden}), x[1].reshape(Shape{n, columns}), segments);
+    };
+    CHECK(gradcheck_subsets<B>({v, score}, pool) == "");
+    CHECK(value_of<B>({v, score}, pool) == value_of<B>({first(v, l.rows * hidden), first(score, l.rows * columns)}, pool));
+  }
+}
+
 TEST_CASE_TEMPLATE("segment_pool of a Var scored by itself", B, RAMER_TEST_BACKENDS) {
   const std::int32_t offsets[]{0, 3, 3, 5};
   const std::uint8_t mask[]{1, 0, 1, 1, 1};

@@ -158,6 +158,84 @@ TEST_CASE_TEMPLATE("not-a-number reaches the result", S, RAMER_BACKENDS) {
   }
 }
 
+TEST_CASE_TEMPLATE("rows behind the last group get 0 or nothing, and the others what they get without them", S,
+                   RAMER_BACKENDS) {
+  RAMER_NEEDS(S);
+  using T = typename S::T;
+  auto b = S::make();
+  const Index live = 75, width = 20, heads = 2, columns = heads * width, scores = 3;
+  for (const Index dead : {1, 21, 200}) {
+    for (const bool cross : {false, true}) {
+      for (const bool accumulate : {false, true}) {
+        CAPTURE(dead);
+        CAPTURE(cross);
+        CAPTURE(accumulate);
+        struct Result {
+          std::vector<std::vector<T>> before, after;
+        };
+        const auto run = [&](Index rows) {
+          std::uint64_t seed = 5;
+          test::Problem<T, typename S::Backend> p(b);
+          const auto input = [&](Index cols) {
+            std::mt19937_64 rng(++seed);
+            std::vector<T> x(static_cast<std::size_t>(rows * cols), std::numeric_limits<T>::quiet_NaN());
+            for (Index i = 0; i < live * cols; ++i)
+              x[static_cast<std::size_t>(i)] = std::uniform_real_distribution<T>(-2, 2)(rng);
+            return p.input(x);
+          };
+          const auto output = [&](Index n, bool add) {
+            std::mt19937_64 rng(++seed);
+            return p.output(n, add, rng);
+          };
+          backend::Attention<T> f;
+          f.groups = 3, f.rows = rows, f.heads = heads, f.width = width, f.dead_rows = rows > live;
+          f.offsets = p.input(std::vector<std::int32_t>{0, 70, 70, 75});
+          f.longest = rows > live ? 96 : 70;
+          if (cross) {
+            f.query_offsets = p.input(std::vector<std::int32_t>{0, 7, 27, 75});
+            f.query_rows = rows, f.longest_query = rows > live ? 64 : 48;
+          }
+          f.scale = T(0.3), f.ld = f.ld_out = columns;
+          f.q = input(columns), f.k = input(columns), f.v = input(columns);
+          f.dropout = {RandomStream(1, 2), 0.2, nullptr};
+          f.out = output(rows * columns, false).data;
+          backend::AttentionReverse<T> r;
+          r.forward = f, r.dout = input(columns);
+          r.dq = output(rows * columns, accumulate), r.dk = output(rows * columns, accumulate),
+          r.dv = output(rows * columns, accumulate), r.out = output(rows * columns, false).data;
+          backend::SegmentPool<T> s;
+          s.segments = 3, s.rows = rows, s.columns = scores, s.width = columns, s.dead_rows = rows > live;
+          s.offsets = f.offsets, s.x = f.q, s.score = input(scores);
+          s.weight = output(rows * scores, false).data, s.out = output(3 * scores * columns, false).data;
+          backend::SegmentPoolReverse<T> t;
+          t.forward = s, t.dout = p.input(std::vector<T>(static_cast<std::size_t>(3 * scores * columns), T(0.7)));
+          t.dx = output(rows * columns, accumulate), t.dscore = output(rows * scores, accumulate);
+          Result result;
+          result.before = p.outputs();
+          b.attention(f);
+          b.attention_reverse(r);
+          b.segment_pool(s);
+          b.segment_pool_reverse(t);
+          result.after = p.outputs();
+          return result;
+        };
+        const Result padded = run(live + dead), alone = run(live);
+        for (std::size_t k = 0; k < alone.after.size(); ++k) {
+          CAPTURE(k);
+          const std::vector<T>&found = padded.after[k], &expected = alone.after[k];
+          REQUIRE(std::none_of(expected.begin(), expected.end(), [](T x) { return std::isnan(x); }));
+          CHECK(std::vector<T>(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(expected.size())) == expected);
+          const bool kept = !std::isnan(padded.before[k].front());
+          bool as_said = true;
+          for (std::size_t i = expected.size(); i < found.size(); ++i)
+            as_said = as_said && found[i] == (kept ? padded.before[k][i] : T(0));
+          CHECK(as_said);
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE_TEMPLATE("a row of equal numbers is normalized to zeros, whatever the number; a far one keeps its digits", S,
                    RAMER_BACKENDS) {
   RAMER_NEEDS(S);

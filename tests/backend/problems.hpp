@@ -229,6 +229,13 @@ class ProblemMaker {
     }
     return most;
   }
+  /// How many dead rows a problem has; often none.
+  Index dead() { return below(3) ? 0 : 1 + below(large_ ? 60 : 20); }
+  /// Not-a-number in the rows from `live` on: nobody reads them.
+  static std::vector<T> with_dead(std::vector<T> x, Index live, Index stride) {
+    std::fill(x.begin() + live * stride, x.end(), std::numeric_limits<T>::quiet_NaN());
+    return x;
+  }
   backend::DropoutPlan dropout(P& p, Index rows) {
     backend::DropoutPlan plan;
     const Index kind = below(3);
@@ -367,8 +374,9 @@ class ProblemMaker {
     static constexpr Index widths[] = {1, 3, 8, 16, 20, 32, 33, 64};
     f.groups = below(6), f.heads = 1 + below(3), f.width = widths[below(std::size(widths))];
     std::vector<std::int32_t> at;
-    f.longest = offsets(f.groups, large_ ? 130 : below(70), at);
-    f.rows = at.back();
+    f.longest = offsets(f.groups, large_ ? 130 : below(70), at) + (coin() ? below(40) : 0);
+    const Index live = at.back(), more = dead();
+    f.rows = live + more, f.dead_rows = more > 0 || coin();
     f.offsets = p.input(at);
     if (coin()) {
       auto key = mask(f.rows);
@@ -380,9 +388,9 @@ class ProblemMaker {
     f.scale = T(1) / std::sqrt(static_cast<T>(f.width));
     const Index columns = f.heads * f.width, form = below(3);  // apart, side by side, or one for all
     f.ld = columns * (form == 1 ? 3 : 1) + below(3);
-    f.q = p.input(numbers(f.rows * f.ld, -3, 3));
-    f.k = form == 0 ? p.input(numbers(f.rows * f.ld, -3, 3)) : f.q + (form == 1 ? columns : 0);
-    f.v = form == 0 ? p.input(numbers(f.rows * f.ld)) : f.q + (form == 1 ? 2 * columns : 0);
+    f.q = p.input(with_dead(numbers(f.rows * f.ld, -3, 3), live, f.ld));
+    f.k = form == 0 ? p.input(with_dead(numbers(f.rows * f.ld, -3, 3), live, f.ld)) : f.q + (form == 1 ? columns : 0);
+    f.v = form == 0 ? p.input(with_dead(numbers(f.rows * f.ld), live, f.ld)) : f.q + (form == 1 ? 2 * columns : 0);
     f.dropout = dropout(p, f.rows);
     f.ld_out = columns + below(3);
     if (!reverse) {
@@ -392,7 +400,7 @@ class ProblemMaker {
     }
     backend::AttentionReverse<T> r;
     r.forward = f;
-    r.dout = p.input(numbers(f.rows * f.ld_out));
+    r.dout = p.input(with_dead(numbers(f.rows * f.ld_out), live, f.ld_out));
     if (form == 0) {
       if (below(4)) r.dq = p.output(f.rows * f.ld, coin(), rng_);
       if (below(4)) r.dk = p.output(f.rows * f.ld, coin(), rng_);
@@ -414,17 +422,19 @@ class ProblemMaker {
     f.groups = below(6), f.heads = 1 + below(3), f.width = widths[below(std::size(widths))];
     std::vector<std::int32_t> at, query_at;
     const bool few = coin();  // either side may be the longer one
-    f.longest = offsets(f.groups, few ? below(9) : large_ ? 130 : below(70), at);
-    f.longest_query = offsets(f.groups, few ? (large_ ? 130 : below(70)) : below(9), query_at);
-    f.rows = at.back(), f.query_rows = query_at.back();
+    f.longest = offsets(f.groups, few ? below(9) : large_ ? 130 : below(70), at) + (coin() ? below(40) : 0);
+    f.longest_query = offsets(f.groups, few ? (large_ ? 130 : below(70)) : below(9), query_at) + (coin() ? below(40) : 0);
+    const Index live = at.back(), live_queries = query_at.back();
+    f.rows = live + dead(), f.query_rows = live_queries + dead();
+    f.dead_rows = f.rows > live || f.query_rows > live_queries || coin();
     f.offsets = p.input(at), f.query_offsets = p.input(query_at);
     if (coin()) f.key = p.input(mask(f.rows));
     if (coin()) f.uniform = p.input(mask(f.groups));
     f.scale = T(1) / std::sqrt(static_cast<T>(f.width));
     f.ld = f.heads * f.width + below(3);
-    f.q = p.input(numbers(f.query_rows * f.ld, -3, 3));
-    f.k = p.input(numbers(f.rows * f.ld, -3, 3));
-    f.v = coin() ? f.k : p.input(numbers(f.rows * f.ld));
+    f.q = p.input(with_dead(numbers(f.query_rows * f.ld, -3, 3), live_queries, f.ld));
+    f.k = p.input(with_dead(numbers(f.rows * f.ld, -3, 3), live, f.ld));
+    f.v = coin() ? f.k : p.input(with_dead(numbers(f.rows * f.ld), live, f.ld));
     f.dropout = dropout(p, f.query_rows);
     f.key_row_key = dropout(p, f.rows).row_key;
     f.ld_out = f.heads * f.width + below(3);
@@ -435,7 +445,7 @@ class ProblemMaker {
     }
     backend::AttentionReverse<T> r;
     r.forward = f;
-    r.dout = p.input(numbers(f.query_rows * f.ld_out));
+    r.dout = p.input(with_dead(numbers(f.query_rows * f.ld_out), live_queries, f.ld_out));
     if (below(4)) r.dq = p.output(f.query_rows * f.ld, coin(), rng_);
     if (below(4)) r.dk = p.output(f.rows * f.ld, coin(), rng_);
     if (below(4)) r.dv = r.dk && coin() ? Target<T>{r.dk.data, true} : p.output(f.rows * f.ld, coin(), rng_);
@@ -448,13 +458,15 @@ class ProblemMaker {
     f.segments = below(9), f.columns = 1 + below(9), f.width = std::max<Index>(1, extent());
     std::vector<std::int32_t> at;
     offsets(f.segments, below(40), at);
-    f.rows = at.back();
+    const Index live = at.back(), more = dead();
+    f.rows = live + more, f.dead_rows = more > 0 || coin();
     f.offsets = p.input(at);
     const auto keep = mask(f.rows);
     const auto uniform = mask(f.segments);
     if (coin()) f.mask = p.input(keep);
     if (coin()) f.uniform = p.input(uniform);
-    const auto x = numbers(f.rows * f.width), score = numbers(f.rows * f.columns, -3, 3);
+    const auto x = with_dead(numbers(f.rows * f.width), live, f.width),
+               score = with_dead(numbers(f.rows * f.columns, -3, 3), live, f.columns);
     f.x = p.input(x), f.score = p.input(score);
     if (!reverse) {
       f.weight = p.output(f.rows * f.columns, false, rng_).data;
@@ -471,7 +483,7 @@ class ProblemMaker {
     backend::Reference{}.segment_pool(host);
     backend::SegmentPoolReverse<T> r;
     r.forward = f;
-    r.forward.weight = const_cast<T*>(p.input(weight));
+    r.forward.weight = const_cast<T*>(p.input(with_dead(weight, live, f.columns)));
     r.dout = p.input(numbers(f.segments * f.columns * f.width));
     if (below(4)) r.dx = p.output(f.rows * f.width, coin(), rng_);
     if (below(4)) r.dscore = p.output(f.rows * f.columns, coin(), rng_);

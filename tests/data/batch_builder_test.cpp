@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "heap_counter.hpp"
+#include "ramer/core/padding.hpp"
 #include "ramer/data/dataset_arrays.hpp"
 #include "sample_data.hpp"
 
@@ -36,6 +37,21 @@ DatasetArrays one_sample(Index persons, Index times, Ints index, Bytes exists = 
 }
 
 }  // namespace
+
+TEST_CASE("a batch that was padded and is built again has no dead rows") {
+  const Dataset dataset = make_dataset(small_arrays());
+  Batch batch = batch_of(dataset, {0, 1});
+  pad_rows(batch);
+  CHECK(batch.modalities[0].rows() == 32);
+  make_batch(dataset, Ints{1}, {}, batch);
+  const Batch fresh = batch_of(dataset, {1});
+  for (std::size_t m = 0; m < fresh.modalities.size(); ++m) {
+    CHECK(batch.modalities[m].offsets == fresh.modalities[m].offsets);
+    CHECK(batch.modalities[m].features == fresh.modalities[m].features);
+    CHECK(batch.modalities[m].available == fresh.modalities[m].available);
+    CHECK(batch.modalities[m].position == fresh.modalities[m].position);
+  }
+}
 
 TEST_CASE("tokens of several persons: segments and persons renumbered, holes keep their position, person-major") {
   BatchReport report;

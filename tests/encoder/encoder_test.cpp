@@ -147,6 +147,37 @@ TEST_CASE("token plan of a sample by hand") {
   CHECK(plan.target_mask == std::vector<std::uint8_t>{0, 0});
 }
 
+TEST_CASE("dead rows are rows of the plan that no sample has") {
+  Batch batch = by_hand();
+  for (auto* array : {&batch.modalities[0].person, &batch.modalities[0].segment, &batch.modalities[0].position})
+    array->resize(8);
+  batch.modalities[0].features.resize(8);
+  batch.modalities[0].available.resize(8);
+  batch.target_person.clear(), batch.target_segment.clear();
+  auto plan = plan_of(batch, 0, encoder::TargetTime::Marked, 4);
+  CHECK(plan.dead_rows);
+  CHECK(plan.rows == 8);
+  CHECK(plan.longest == 16);
+  CHECK(plan.offsets == std::vector<std::int32_t>{0, 3});
+  CHECK(plan.key == std::vector<std::uint8_t>{0, 1, 1, 0, 0, 0, 0, 0});
+  CHECK(plan.position.index == std::vector<std::int32_t>{0, 2, 3, 0, 1, 2, 3, 0});
+  CHECK(plan.row_key == std::vector<std::uint64_t>{0, 2, 3, 1ull << 32, 2ull << 32, 3ull << 32, 4ull << 32, 5ull << 32});
+  CHECK(plan.target.index == std::vector<std::int32_t>{0, 1, 2, 3, 4, 5, 6, 7});
+  CHECK(plan.target_offsets == std::vector<std::int32_t>{0, 3});
+  CHECK(plan.target_mask == std::vector<std::uint8_t>{0, 1, 1, 0, 0, 0, 0, 0});
+  CHECK(plan.target_key == plan.row_key);
+  CHECK(plan.at_target_time.index == std::vector<std::int32_t>(8, -1));
+
+  pad_rows(batch, 1);  // one is left
+  plan.build(batch, batch.modalities[0], encoder::TargetTime::All, 4, false);
+  CHECK(plan.dead_rows);
+  CHECK(plan.rows == 4);
+  batch = by_hand();
+  plan = plan_of(batch, 0, encoder::TargetTime::All, 4);
+  CHECK_FALSE(plan.dead_rows);
+  CHECK(plan.longest == 3);
+}
+
 TEST_CASE("a token's logical row for dropout is its sample and its position, whatever is packed around it") {
   const Batch batch = a_batch();
   for (std::size_t m = 0; m < batch.modalities.size(); ++m) {

@@ -10,6 +10,8 @@
 //   * The same arguments give the same bits on one machine, whatever the number of threads: work is cut by shape alone and
 //     partial sums are added in a fixed order. Backends agree up to rounding.
 //   * Offsets of groups or segments begin at 0, never descend and end at the number of rows. Groups may be empty.
+//   * A problem that says `dead_rows` may have offsets that end before: the rows behind them, dead ones, belong to no group. Nothing of
+//     them is read; what they would get is 0 where it is put and stays as it is where it is accumulated into.
 //   * Not-a-number is not hidden: it reaches every result that it is part of. What a mask leaves out must be finite.
 //   * Extents may be 0; the sum of nothing is 0. A kernel neither allocates from the heap after it has seen its largest shape nor
 //     waits for the host.
@@ -176,11 +178,13 @@ struct LayerNormReverse {
 /// Head h uses columns [h * width, (h + 1) * width) of q, k, v and out.
 /// Cross-attention: with `query_offsets` the queries are rows of their own, q and out having query_rows rows, and group g's
 /// queries attend to group g's rows of k and v. A group without rows gives its queries 0.
+/// `longest` and `longest_query` may be larger than what they name, so that problems of different groups have one shape.
 template <class T>
 struct Attention {
   Index groups = 0, rows = 0, heads = 1, width = 0;  ///< width: of a head
   const std::int32_t* offsets = nullptr;             ///< (groups + 1)
-  Index longest = 0;                                 ///< rows of the longest group
+  Index longest = 0;                                 ///< rows of the longest group, or more
+  bool dead_rows = false;                            ///< rows or queries may lie behind the last group
   const std::uint8_t* key = nullptr;                 ///< (rows); null: all
   const std::uint8_t* uniform = nullptr;             ///< (groups); null: none
   T scale = T(1);                                    ///< of <q, k>, usually 1 / sqrt(width)
@@ -195,9 +199,10 @@ struct Attention {
   const std::uint64_t* key_row_key =
       nullptr;  ///< (rows) logical rows of the keys, where the queries are rows of their own; null: their numbers
 
-  /// Whether queries are rows of their own; their offsets; rows of their longest group.
+  /// Whether queries are rows of their own; their offsets; their number; rows of their longest group.
   RAMER_HD bool crosses() const { return query_offsets != nullptr; }
   RAMER_HD const std::int32_t* queries() const { return crosses() ? query_offsets : offsets; }
+  RAMER_HD Index all_queries() const { return crosses() ? query_rows : rows; }
   RAMER_HD Index longest_queries() const { return crosses() ? longest_query : longest; }
   /// Logical row of row `r` of k and v.
   RAMER_HD std::uint64_t key_of_row(Index r) const {
@@ -239,6 +244,7 @@ struct SegmentPool {
   const T* score = nullptr;                              ///< (R, C)
   T* weight = nullptr;                                   ///< (R, C) a, kept for the reverse and for inspection
   T* out = nullptr;                                      ///< (S, C, D)
+  bool dead_rows = false;                                ///< rows may lie behind offsets[S]; their weight is 0
 };
 
 /// The reverse of SegmentPool, from the weights that it left. dscore is 0 in uniform segments.

@@ -164,6 +164,7 @@ class Reference : public HostArrays {
         }
       }
     }
+    if (p.dead_rows) put_zeros(Target<T>{p.out, false}, p.queries()[p.groups], p.all_queries(), p.heads * p.width, p.ld_out);
   }
   template <class T>
   void attention_reverse(const AttentionReverse<T>& r) const {
@@ -218,6 +219,10 @@ class Reference : public HostArrays {
         put(r.dv, begin, dv);
       }
     }
+    if (!p.dead_rows) return;
+    put_zeros(r.dq, p.queries()[p.groups], p.all_queries(), p.heads * p.width, p.ld);
+    put_zeros(r.dk, p.offsets[p.groups], p.rows, p.heads * p.width, p.ld);
+    put_zeros(r.dv, p.offsets[p.groups], p.rows, p.heads * p.width, p.ld);
   }
 
   template <class T>
@@ -242,6 +247,7 @@ class Reference : public HostArrays {
         }
       }
     }
+    if (p.dead_rows) put_zeros(Target<T>{p.weight, false}, p.offsets[p.segments], p.rows, p.columns, p.columns);
   }
   template <class T>
   void segment_pool_reverse(const SegmentPoolReverse<T>& q) const {
@@ -272,6 +278,9 @@ class Reference : public HostArrays {
         }
       }
     }
+    if (!p.dead_rows) return;
+    put_zeros(q.dx, p.offsets[p.segments], p.rows, p.width, p.width);
+    put_zeros(q.dscore, p.offsets[p.segments], p.rows, p.columns, p.columns);
   }
 
   template <class T>
@@ -315,6 +324,12 @@ class Reference : public HostArrays {
   }
 
  private:
+  /// 0 for the first `cols` elements of the rows [begin, end), which lie `ld` apart.
+  template <class T>
+  static void put_zeros(Target<T> to, Index begin, Index end, Index cols, Index ld) {
+    for (Index r = begin; r < end && to; ++r)
+      for (Index c = 0; c < cols; ++c) to.put(r * ld + c, T(0));
+  }
   template <class T>
   static T attention_factor(const Attention<T>& p, Index query, Index key, Index head) {
     if (!p.dropout.active()) return T(1);

@@ -1,9 +1,12 @@
-// A batch as the host holds it: real tokens, packed. Nothing here is padding.
+// A batch as the host holds it: real tokens, packed.
 //
 // A token is a place (person, segment) of a sample that exists, whether or not a modality is available there. Tokens of a
 // sample are ordered person-major and their position index is person * segments + segment, with the sample's OWN number
 // of segments, so that results do not depend on batch mates. A hole (a place that does not exist) keeps its index but is no
 // token. Data without persons (P = 1) has position = segment.
+//
+// Rows behind the last sample's are dead: no tokens, of no sample, 0 in every array (`row` -1). `pad_rows` (core/padding.hpp) puts them there for
+// models that take them, so that batches of different lengths have one shape; nobody else does, and a model that does not refuses them.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +23,7 @@ struct KeptFeatures {
   Index rows = 0;               ///< all of the data set
 };
 
-/// The tokens of one modality. R = number of tokens in the batch, D = width of a raw feature.
+/// The tokens of one modality. R = number of rows in the batch, its tokens and then the dead ones; D = width of a raw feature.
 struct ModalityBatch {
   std::string name;                      ///< as in the schema
   Index width = 0;                       ///< D
@@ -35,6 +38,8 @@ struct ModalityBatch {
 
   /// R
   Index rows() const { return static_cast<Index>(available.size()); }
+  /// Rows that are not dead.
+  Index tokens() const { return offsets.empty() ? 0 : offsets.back(); }
 };
 
 /// B samples. Vectors keep their capacity from batch to batch.

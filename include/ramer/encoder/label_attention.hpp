@@ -24,7 +24,8 @@ struct LabelAttention {
     const nn::Var<E, 2> score = autodiff::linear(ctx.tape, plan.single ? h.detached() : h, w, nn::Var<E, 1>{});  // (R_t, C)
     const typename E::Real* a = nullptr;
     const nn::Var<E, 3> x = autodiff::segment_pool(
-        ctx.tape, h, score, {segments, ctx.device(plan.target_offsets), ctx.device(plan.target_mask), nullptr},
+        ctx.tape, h, score,
+        {segments, ctx.device(plan.target_offsets), ctx.device(plan.target_mask), nullptr, plan.dead_rows},
         &a);  // (B, C, H)
     if (ctx.taps) ctx.tap("label_attention", which, nn::Var<E, 2>(a, score.shape()));
     return x;

@@ -7,6 +7,7 @@
 #include "ramer/core/batch.hpp"
 #include "ramer/core/config.hpp"
 #include "ramer/core/gather.hpp"
+#include "ramer/core/padding.hpp"
 #include "ramer/nn/transformer.hpp"
 
 namespace ramer::encoder {
@@ -31,11 +32,13 @@ struct LabelRows {
   std::vector<std::uint8_t> target_mask;     ///< (R_t) available ones
   std::vector<std::uint64_t> target_key;     ///< (R_t) sample * 2^32 + position
   bool single = false;                       ///< at most one row per sample: the scores have no effect
+  bool dead_rows = false;                    ///< rows behind target_offsets[B] belong to no sample
 };
 
-/// Tokens of one modality: what its encoder and the label attention need. R rows, B samples.
+/// Tokens of one modality: what its encoder and the label attention need. R rows, B samples. Dead rows of the batch (core/batch.hpp)
+/// are rows here, too, and where the whole sample is asked for they are among the R_t: in no group, no keys, without weight.
 struct TokenPlan : LabelRows {
-  Index rows = 0, longest = 0;         ///< R, rows of the longest sample
+  Index rows = 0, longest = 0;         ///< R; rows of the longest sample, with dead rows its bucket
   std::vector<std::int32_t> offsets;   ///< (B + 1)
   std::vector<std::uint8_t> key;       ///< (R) available tokens; all tokens of a sample that has none
   std::vector<std::uint64_t> row_key;  ///< (R) sample * 2^32 + position
@@ -61,6 +64,7 @@ struct TokenPlan : LabelRows {
     present.assign(b_count, 0);
     longest = 0;
     single = asked && time == TargetTime::Segment;
+    dead_rows = m.rows() > m.tokens();
     for (std::size_t b = 0; b < b_count; ++b) {
       const auto begin = static_cast<std::size_t>(offsets[b]), end = static_cast<std::size_t>(offsets[b + 1]);
       longest = std::max(longest, static_cast<Index>(end - begin));
@@ -85,6 +89,7 @@ struct TokenPlan : LabelRows {
       }
       target_offsets.push_back(static_cast<std::int32_t>(target.index.size()));
     }
+    if (dead_rows) add_dead_rows(static_cast<std::size_t>(m.tokens()), b_count, positions, asked);
     position.finish(positions);
     at_target_time.finish(1);
     target.finish(rows);
@@ -94,7 +99,23 @@ struct TokenPlan : LabelRows {
   template <class E>
   nn::TokenRows token_rows(const nn::Context<E>& ctx) const {
     const auto groups = static_cast<Index>(offsets.size()) - 1;
-    return {{groups, longest, ctx.device(offsets), ctx.device(key), nullptr}, ctx.device(row_key)};
+    nn::TokenRows result{{groups, longest, ctx.device(offsets), ctx.device(key), nullptr}, ctx.device(row_key)};
+    result.groups.dead_rows = dead_rows;
+    return result;
+  }
+
+ private:
+  /// Places of the table are spread over them, so that no sum over a place gets long; their adjoints are 0.
+  void add_dead_rows(std::size_t live, std::size_t samples, Index positions, bool asked) {
+    longest = bucket(longest, 16);
+    for (std::size_t r = live; r < row_key.size(); ++r) {
+      row_key[r] = static_cast<std::uint64_t>(samples + r - live) << 32;  // as if of further samples: no draw is a token's
+      position.index[r] = static_cast<std::int32_t>((r - live) % static_cast<std::size_t>(std::max(positions, Index{1})));
+      if (asked) continue;
+      target.index.push_back(static_cast<std::int32_t>(r));
+      target_mask.push_back(0);
+      target_key.push_back(row_key[r]);
+    }
   }
 };
 

@@ -85,6 +85,8 @@ struct Transformer {
 
   template <class E>
   struct Module {
+    static constexpr bool takes_padding = true;  ///< dead rows get finite numbers and change nothing of the others
+
     nn::LayerNorm<E> input_norm;   ///< of the raw features
     nn::Linear<E> input;           ///< D_m to H
     nn::Parameter<E> position;     ///< (positions, H)

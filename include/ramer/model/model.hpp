@@ -87,6 +87,12 @@ class Model {
   Backend& backend() { return backend_; }
   const Backend& backend() const { return backend_; }
 
+  /// Whether it takes batches with dead rows (pad_rows); another refuses them.
+  bool takes_padding() const {
+    if constexpr (requires { module_->takes_padding(); }) return module_->takes_padding();
+    return false;
+  }
+
   /// One for each parameter, for whoever trains.
   nn::Gradients<E> make_gradients() const {
     std::vector<Index> sizes;

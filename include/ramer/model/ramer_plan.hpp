@@ -48,11 +48,13 @@ struct RamerPlan {
   }
 
   /// Matches modalities by name, and works out tokens and presence.
+  /// @param takes_padding whether there may be dead rows
   /// @param make_tokens fills tokens[m] from the modality's rows, make_tokens(m, rows)
   /// @throws DataError for an empty batch, one without the target that is asked about, a modality that it lacks or that has
-  ///   another width, arrays whose lengths do not fit together, and a position outside the table; the plan must then be built anew
+  ///   another width, arrays whose lengths do not fit together, dead rows that may not be, and a position outside the table; the plan
+  ///   must then be built anew
   template <class MakeTokens>
-  void build_inputs(const Schema& schema, const Batch& b, encoder::Missing missing, bool with_auxiliary,
+  void build_inputs(const Schema& schema, const Batch& b, encoder::Missing missing, bool with_auxiliary, bool takes_padding,
                     MakeTokens make_tokens) {
     batch = b.size;
     labels = schema.label_count();
@@ -66,7 +68,7 @@ struct RamerPlan {
     tokens.resize(count);
     alignment.resize(count);
     for (std::size_t m = 0; m < count; ++m) {
-      modality[m] = &detail::find_modality(b, schema.modalities[m]);
+      modality[m] = &detail::find_modality(b, schema.modalities[m], takes_padding);
       make_tokens(m, *modality[m]);
     }
     if (with_auxiliary) {

@@ -164,6 +164,13 @@ struct Ramer {
       return phases == 1 || name.starts_with("discriminator.") == (phase == 0);
     }
 
+    /// Whether batches may have dead rows: where the encoder says so, and tokens are encoded and looked at and nothing else.
+    bool takes_padding() const {
+      using Encoder = typename Recipe::Encoder::template Module<E>;
+      if constexpr (requires { Encoder::takes_padding; })
+        return Encoder::takes_padding && !Recipe::Alignment::enabled && !schema_.has_target;
+      return false;
+    }
     /// Width of Z, of prototypes and of the queue's rows.
     Index code_width() const { return Reconstruction::Codec::width(hidden_, config_.reconstruction); }
 
@@ -187,14 +194,15 @@ struct Ramer {
     /// @param supervised whether losses are wanted where the batch has labels; otherwise its labels are not looked at
     void build_plan(Plan& plan, const Batch& batch, bool training, const RandomStream& stream,
                     bool supervised = true) const {
-      plan.build_inputs(schema_, batch, config_.missing, auxiliary_, [&](std::size_t m, const ModalityBatch& rows) {
-        const Index positions = schema_.modalities[m].positions;
-        if constexpr (Recipe::Alignment::enabled) {
-          if (static_cast<Index>(m) != reference_)
-            return Recipe::Alignment::build(plan.alignment[m], config_.alignment, rows, positions, plan.tokens[m]);
-        }
-        plan.tokens[m].build(batch, rows, config_.target_time, positions, schema_.has_target);
-      });
+      plan.build_inputs(
+          schema_, batch, config_.missing, auxiliary_, takes_padding(), [&](std::size_t m, const ModalityBatch& rows) {
+            const Index positions = schema_.modalities[m].positions;
+            if constexpr (Recipe::Alignment::enabled) {
+              if (static_cast<Index>(m) != reference_)
+                return Recipe::Alignment::build(plan.alignment[m], config_.alignment, rows, positions, plan.tokens[m]);
+            }
+            plan.tokens[m].build(batch, rows, config_.target_time, positions, schema_.has_target);
+          });
       if constexpr (Recipe::Auxiliary::enabled) {
         if (auxiliary_) Recipe::Auxiliary::build(plan.auxiliary, batch, plan.modality, plan.tokens, plan.known);
       }

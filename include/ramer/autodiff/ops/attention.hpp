@@ -16,6 +16,7 @@ struct AttentionGroups {
   const std::int32_t* query_offsets = nullptr;  ///< (groups + 1) groups of queries; null: the queries are the rows
   Index longest_query = 0;                      ///< queries of the largest group of them
   const std::uint64_t* key_row_key = nullptr;   ///< (R) logical rows of the keys for dropout, with query_offsets
+  bool dead_rows = false;                       ///< rows may lie behind the last group; their y and adjoints are 0
 };
 
 namespace detail {
@@ -38,6 +39,7 @@ backend::Attention<T> attention_problem(const Var<T, 2>& q, const Var<T, 2>& k, 
     p.query_offsets = groups.query_offsets, p.query_rows = q.extent(0), p.longest_query = groups.longest_query;
     p.key_row_key = groups.key_row_key;
   }
+  p.dead_rows = groups.dead_rows;
   return p;
 }
 
@@ -65,6 +67,7 @@ struct Segments {
   const std::int32_t* offsets = nullptr;  ///< (segments + 1)
   const std::uint8_t* mask = nullptr;     ///< (R); null: all
   const std::uint8_t* uniform = nullptr;  ///< (segments); null: none
+  bool dead_rows = false;                 ///< rows may lie behind the last segment; they have no part in anything
 };
 
 /// y (S, C, D): per segment and column c, the average of x (R, D) with weights softmax over the segment's rows of score (R, C).
@@ -78,8 +81,8 @@ Var<T, 3> segment_pool(Tp& tape, Var<T, 2> x, Var<T, 2> score, const Segments& s
   auto [y, out] = tape.output(Shape{segments.segments, columns, width}, x, score);
   T* weight = tape.template keep<T>(rows * columns);
   const backend::SegmentPool<T> p{
-      segments.segments, rows,         columns, width, segments.offsets, segments.mask, segments.uniform,
-      x.data(),          score.data(), weight,  out};
+      segments.segments, rows,         columns, width, segments.offsets,  segments.mask, segments.uniform,
+      x.data(),          score.data(), weight,  out,   segments.dead_rows};
   tape.backend().segment_pool(p);
   if (weight_out) *weight_out = weight;
   tape.record(y, [=](Tp& t, const T* dy) {

@@ -3,6 +3,7 @@
 // queries and n rows; reverse: 10 m n width, since probabilities are recomputed, and 2 more for `out`.
 #pragma once
 
+#include "ramer/backend/cpu/dead_rows.hpp"
 #include "ramer/backend/cpu/dropout.hpp"
 #include "ramer/backend/cpu/gemm.hpp"
 #include "ramer/backend/instruction_set.hpp"
@@ -308,6 +309,7 @@ void attention(Workers& workers, const Attention<T>& p) {
     AttentionScratch<T>::layout(scratch.slot(slot), p, false, false, s);
     AttentionTask<T>(p, group, head, s.mask).forward(s);
   });
+  clear_dead_rows(p, p.out);
 }
 
 template <class T>
@@ -320,6 +322,7 @@ void attention_reverse(Workers& workers, const AttentionReverse<T>& r) {
     AttentionScratch<T>::layout(scratch.slot(slot), p, true, r.out != nullptr, s);
     AttentionTask<T>(p, group, head, s.mask).reverse(r, s);
   });
+  clear_dead_rows(r);
 }
 
 }  // namespace ramer::backend::inline RAMER_INSTRUCTION_SET::cpu

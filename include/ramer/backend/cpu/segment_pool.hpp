@@ -1,6 +1,7 @@
 // Label-wise pooling of ragged segments. A task is one segment; 2 R C D FLOP forward and 4 R C D reverse.
 #pragma once
 
+#include "ramer/backend/cpu/dead_rows.hpp"
 #include "ramer/backend/cpu/loops.hpp"
 #include "ramer/backend/instruction_set.hpp"
 
@@ -54,6 +55,7 @@ void segment_pool(Workers& workers, const SegmentPool<T>& p) {
     for (Index r = begin; r < end; ++r)
       for (Index c = 0; c < columns; ++c) add_scaled(weight[r * columns + c], p.x + r * p.width, p.width, out + c * p.width);
   });
+  clear_dead_rows(p);
 }
 
 template <class T>
@@ -96,6 +98,7 @@ void segment_pool_reverse(Workers& workers, const SegmentPoolReverse<T>& q) {
       put_all(q.dx.at(r * width), width, [dx](Index d) { return dx[d]; });
     }
   });
+  clear_dead_rows(q);
 }
 
 }  // namespace ramer::backend::inline RAMER_INSTRUCTION_SET::cpu

@@ -3,7 +3,7 @@
 // of a tile. Scores live in registers and, where others need them, in shared memory.
 #pragma once
 
-#include "ramer/backend/device/block.hpp"
+#include "ramer/backend/device/dead_rows.hpp"
 
 namespace ramer::backend::device {
 
@@ -33,8 +33,17 @@ RAMER_HD AttentionPlace attention_place(const Attention<T>& p, Index id, Index l
   return at;
 }
 template <class T>
-Index attention_blocks(const Attention<T>& p, Index longest_own) {
+RAMER_HD Index attention_blocks(const Attention<T>& p, Index longest_own) {
   return p.groups * p.heads * ceil_div(longest_own, kOwnRows);
+}
+/// The blocks behind attention_blocks are for dead rows. False: block `id` is none of them.
+template <class T, class Block, class... Targets>
+RAMER_HD bool is_for_dead_rows(Block& block, const Attention<T>& p, Index id, Index longest_own, const std::int32_t* offsets,
+                               Index rows, Index ld, const Targets&... to) {
+  const Index first = attention_blocks(p, longest_own);
+  if (id < first) return false;
+  (clear_dead_rows<kAttentionThreads>(block, id - first, to, offsets[p.groups], rows, p.heads * p.width, ld), ...);
+  return true;
 }
 
 template <class T>
@@ -165,6 +174,8 @@ struct AttentionKernel {
 
   template <class Block>
   RAMER_HD void operator()(Block& block, Index id, std::byte* base) const {
+    if (is_for_dead_rows(block, p, id, p.longest_queries(), p.queries(), p.all_queries(), p.ld_out, Target<T>{p.out}))
+      return;
     const AttentionPlace at = attention_place(p, id, p.longest_queries());
     if (at.own >= at.queries) return;
     AttentionShared<T> shared;
@@ -290,6 +301,7 @@ struct AttentionQueryKernel {
   template <class Block>
   RAMER_HD void operator()(Block& block, Index id, std::byte* base) const {
     const Attention<T>& p = r.forward;
+    if (is_for_dead_rows(block, p, id, p.longest_queries(), p.queries(), p.all_queries(), p.ld, r.dq)) return;
     const AttentionPlace at = attention_place(p, id, p.longest_queries());
     if (at.own >= at.queries) return;
     AttentionShared<T> shared;
@@ -377,6 +389,7 @@ struct AttentionKeyKernel {
   template <class Block>
   RAMER_HD void operator()(Block& block, Index id, std::byte* base) const {
     const Attention<T>& p = r.forward;
+    if (is_for_dead_rows(block, p, id, p.longest, p.offsets, p.rows, p.ld, r.dk, r.dv)) return;
     const AttentionPlace at = attention_place(p, id, p.longest);
     if (at.own >= at.rows) return;
     AttentionShared<T> shared;

@@ -134,33 +134,36 @@ class Kernels {
 
   template <class T>
   void attention(const Attention<T>& p) const {
-    run(attention_blocks(p, p.longest_queries()), AttentionShared<T>::bytes(),
+    run(attention_blocks(p, p.longest_queries()) + dead_blocks(p.dead_rows, p.all_queries()), AttentionShared<T>::bytes(),
         AttentionKernel<T>{p, Dropping<T>(p.dropout)});
   }
   template <class T>
   void attention_reverse(const AttentionReverse<T>& r) const {
     Attention<T> p = r.forward;
-    const Index queries = p.crosses() ? p.query_rows : p.rows, statistics = queries * p.heads;
+    const Index statistics = p.all_queries() * p.heads;
+    const Index query_blocks = attention_blocks(p, p.longest_queries()) + dead_blocks(p.dead_rows, p.all_queries());
+    const Index key_blocks = attention_blocks(p, p.longest) + dead_blocks(p.dead_rows, p.rows);
     const Dropping<T> dropout(p.dropout);
     const auto lease = launcher_.lease(bytes<T>(3 * statistics));
     T* const scratch = static_cast<T*>(lease.data());
     const AttentionStatistics<T> found{scratch, scratch + statistics, scratch + 2 * statistics};
     p.out = r.out;
     const std::size_t shared = AttentionShared<T>::bytes();
-    run(attention_blocks(p, p.longest_queries()), shared, AttentionKernel<T>{p, dropout, found});
+    run(query_blocks, shared, AttentionKernel<T>{p, dropout, found});
     // One buffer may take all three: dq is complete before dk and dv are begun.
-    run(attention_blocks(p, p.longest_queries()), shared, AttentionQueryKernel<T>{r, dropout, found});
-    if (r.dk || r.dv) run(attention_blocks(p, p.longest), shared, AttentionKeyKernel<T>{r, dropout, found});
+    run(query_blocks, shared, AttentionQueryKernel<T>{r, dropout, found});
+    if (r.dk || r.dv) run(key_blocks, shared, AttentionKeyKernel<T>{r, dropout, found});
   }
 
   template <class T>
   void segment_pool(const SegmentPool<T>& p) const {
-    run(p.segments, 0, SegmentPoolKernel<T>{p});
+    run(p.segments + dead_blocks(p.dead_rows, p.rows), 0, SegmentPoolKernel<T>{p});
   }
   template <class T>
   void segment_pool_reverse(const SegmentPoolReverse<T>& q) const {
     const auto lease = launcher_.lease(bytes<T>(q.dscore ? q.forward.rows * q.forward.columns : 0));
-    run(q.forward.segments, 0, SegmentPoolReverseKernel<T>{q, static_cast<T*>(lease.data())});
+    run(q.forward.segments + dead_blocks(q.forward.dead_rows, q.forward.rows), 0,
+        SegmentPoolReverseKernel<T>{q, static_cast<T*>(lease.data())});
   }
 
   template <class T>

@@ -1,7 +1,7 @@
 // Label-wise pooling of ragged segments: a block to a segment.
 #pragma once
 
-#include "ramer/backend/device/block.hpp"
+#include "ramer/backend/device/dead_rows.hpp"
 
 namespace ramer::backend::device {
 
@@ -23,6 +23,10 @@ struct SegmentPoolKernel {
 
   template <class Block>
   RAMER_HD void operator()(Block& block, Index s, std::byte*) const {
+    if (s >= p.segments) {
+      return clear_dead_rows<kThreads>(block, s - p.segments, Target<T>{p.weight}, p.offsets[p.segments], p.rows, p.columns,
+                                       p.columns);
+    }
     const Index begin = p.offsets[s], end = p.offsets[s + 1];
     const bool uniform = pools_uniformly(p, s);
     block.each([&](int t) {  // a thread to a column
@@ -62,6 +66,10 @@ struct SegmentPoolReverseKernel {
   template <class Block>
   RAMER_HD void operator()(Block& block, Index s, std::byte*) const {
     const SegmentPool<T>& p = q.forward;
+    if (s >= p.segments) {
+      clear_dead_rows<kThreads>(block, s - p.segments, q.dscore, p.offsets[p.segments], p.rows, p.columns, p.columns);
+      return clear_dead_rows<kThreads>(block, s - p.segments, q.dx, p.offsets[p.segments], p.rows, p.width, p.width);
+    }
     const Index begin = p.offsets[s], rows = p.offsets[s + 1] - begin, columns = p.columns, width = p.width;
     const T* const dout = q.dout + s * columns * width;
     if (q.dscore) {

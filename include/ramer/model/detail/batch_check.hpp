@@ -34,8 +34,9 @@ inline void check_features(const ModalityBatch& m) {
   }
 }
 
-/// The batch's modality of that name. @throws DataError where it is not there, has another width, or its arrays do not fit together
-inline const ModalityBatch& find_modality(const Batch& b, const ModalitySchema& want) {
+/// The batch's modality of that name. @param takes_padding whether there may be dead rows
+/// @throws DataError where it is not there, has another width, its arrays do not fit together, or there are dead rows and may not be
+inline const ModalityBatch& find_modality(const Batch& b, const ModalitySchema& want, bool takes_padding = false) {
   const auto found =
       std::find_if(b.modalities.begin(), b.modalities.end(), [&](const auto& x) { return x.name == want.name; });
   // Not `require`: its message would be put together, on the heap, at every step.
@@ -46,12 +47,18 @@ inline const ModalityBatch& find_modality(const Batch& b, const ModalitySchema& 
   check_features(*found);
   const std::size_t r = found->available.size(), rows = static_cast<std::size_t>(b.size);
   require<DataError>(found->offsets.size() == rows + 1 && found->offsets.front() == 0 &&
-                         found->offsets.back() == static_cast<std::int32_t>(r) &&
+                         found->offsets.back() <= static_cast<std::int32_t>(r) &&
                          std::is_sorted(found->offsets.begin(), found->offsets.end()),
                      "modality ", want.name, ": offsets must rise from 0 to ", r, " in ", rows + 1, " numbers");
   require<DataError>(found->person.size() == r && found->segment.size() == r && found->position.size() == r, "modality ",
                      want.name, ": ", r, " rows, but ", found->person.size(), " persons, ", found->segment.size(),
                      " segments and ", found->position.size(), " positions");
+  require<DataError>(takes_padding || found->rows() == found->tokens(), "modality ", want.name, ": ", r,
+                     " rows, of which the samples have ", found->tokens(), "; this model takes no dead rows (pad_rows)");
+  require<DataError>(
+      std::none_of(found->available.begin() + found->tokens(), found->available.end(), [](auto a) { return a != 0; }),
+      "modality ", want.name, ": a row behind the ", found->tokens(),
+      " that the samples have is available; dead rows are not");
   return *found;
 }
 
