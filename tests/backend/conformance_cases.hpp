@@ -1,9 +1,12 @@
 // The conformance suite: every kernel of a backend against the plain loops of `reference`. Whoever includes this has named the backends
-// on trial in RAMER_BACKENDS, each a struct with `T`, `Backend` and `make()`, for TEST_CASE_TEMPLATE. RAMER_NEEDS(S) may return from a
-// case whose backend cannot be made here; for slow ones RAMER_SEEDS and RAMER_LARGEST_PRODUCT say how much is tried.
+// on trial in RAMER_BACKENDS, each a struct with `T`, `Backend` and `make()`, for TEST_CASE_TEMPLATE; one that rounds factors has a
+// `tolerance(name of a problem)`. RAMER_NEEDS(S) may return from a case whose backend cannot be made here; for slow ones RAMER_SEEDS
+// and RAMER_LARGEST_PRODUCT say how much is tried.
 #pragma once
 
 #include <doctest/doctest.h>
+
+#include <string>
 
 #include "backend/problems.hpp"
 
@@ -25,6 +28,20 @@ using backend::Transpose;
 template <class T>
 constexpr double kTolerance = std::is_same_v<T, float> ? 2e-5 : 1e-11;
 
+/// Whether a backend rounds the factors of products.
+template <class S>
+constexpr bool kRounds = requires {
+  S::tolerance(std::string());
+};
+template <class S>
+double tolerance_of(const std::string& problem) {
+  if constexpr (kRounds<S>) {
+    return S::tolerance(problem);
+  } else {
+    return kTolerance<typename S::T>;
+  }
+}
+
 template <class T, class P, class Q>
 void check_same(const P& found, const Q& expected, double tolerance = kTolerance<T>) {
   const auto a = found.outputs();
@@ -42,15 +59,15 @@ void check_seeds(std::uint64_t first, std::uint64_t count, bool large) {
   auto b = S::make();
   backend::Reference oracle;
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
-    const auto found = test::ProblemMaker<T, typename S::Backend>(b, seed, large).all();
-    const auto expected = test::ProblemMaker<T, backend::Reference>(oracle, seed, large).all();
+    const auto found = test::ProblemMaker<T, typename S::Backend>(b, seed, large, kRounds<S>).all();
+    const auto expected = test::ProblemMaker<T, backend::Reference>(oracle, seed, large, kRounds<S>).all();
     REQUIRE(found.size() == expected.size());
     for (std::size_t i = 0; i < found.size(); ++i) {
       found[i]->run(b);
       expected[i]->run(oracle);
       CAPTURE(seed);
       CAPTURE(found[i]->name);
-      check_same<T>(*found[i], *expected[i]);
+      check_same<T>(*found[i], *expected[i], tolerance_of<S>(found[i]->name));
     }
   }
 }
@@ -88,7 +105,7 @@ TEST_CASE_TEMPLATE("products at the edges of every blocking constant", S, RAMER_
       CAPTURE(shape[2]);
       CAPTURE(seed);
       // The oracle adds k numbers one after another; its own rounding errors grow with k.
-      check_same<T>(found, expected, kTolerance<T> * (1 + static_cast<double>(shape[2]) / 1000));
+      check_same<T>(found, expected, tolerance_of<S>("gemm") * (1 + static_cast<double>(shape[2]) / 1000));
     }
   }
 }

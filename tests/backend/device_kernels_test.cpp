@@ -4,22 +4,32 @@
 #include <cstring>
 
 #include "backend/emulated.hpp"
+#include "backend/factor_tolerance.hpp"
 
 namespace {
+
+using ramer::backend::device::Math;
 
 template <class Number>
 struct Emulated {
   using T = Number;
   using Backend = ramer::test::Emulated<>;
-  static Backend make() { return {}; }
+  static Backend make() { return Backend(); }
+};
+template <Math math>
+struct Rounding : Emulated<float> {
+  static Backend make() { return Backend(math); }
+  static double tolerance(const std::string& problem) { return ramer::test::factor_tolerance(math, problem); }
 };
 
 }  // namespace
 
 TYPE_TO_STRING_AS("emulated, float", Emulated<float>);
+TYPE_TO_STRING_AS("emulated, tf32", Rounding<Math::Tf32>);
+TYPE_TO_STRING_AS("emulated, bf16", Rounding<Math::Bf16>);
 TYPE_TO_STRING_AS("emulated, double", Emulated<double>);
 
-#define RAMER_BACKENDS Emulated<float>, Emulated<double>
+#define RAMER_BACKENDS Emulated<float>, Rounding<Math::Tf32>, Rounding<Math::Bf16>, Emulated<double>
 #define RAMER_SEEDS 40
 #define RAMER_LARGEST_PRODUCT 2e6
 #include "backend/conformance_cases.hpp"
@@ -29,8 +39,8 @@ namespace {
 using test::HostBlock;
 
 template <class T, HostBlock::Order order>
-std::vector<std::vector<std::vector<T>>> results(std::uint64_t seed, bool large) {
-  test::Emulated<order> b;
+std::vector<std::vector<std::vector<T>>> results(Math math, std::uint64_t seed, bool large) {
+  test::Emulated<order> b(math);
   std::vector<std::vector<std::vector<T>>> all;
   for (const auto& p : test::ProblemMaker<T, test::Emulated<order>>(b, seed, large).all()) {
     p->run(b);
@@ -49,18 +59,26 @@ bool same_bits(const std::vector<std::vector<T>>& a, const std::vector<std::vect
   return same;
 }
 
+template <class T>
+void check_orders(Math math, std::uint64_t seed, bool large) {
+  const auto forward = results<T, HostBlock::Order::Forward>(math, seed, large),
+             backward = results<T, HostBlock::Order::Backward>(math, seed, large),
+             mixed = results<T, HostBlock::Order::Mixed>(math, seed, large);
+  for (std::size_t i = 0; i < forward.size(); ++i) {
+    CAPTURE(static_cast<int>(math));
+    CAPTURE(seed);
+    CAPTURE(i);
+    CHECK(same_bits(forward[i], backward[i]));
+    CHECK(same_bits(forward[i], mixed[i]));
+  }
+}
+
 TEST_CASE_TEMPLATE("no result depends on the order in which threads and blocks run between two barriers", T, float, double) {
   for (const bool large : {false, true}) {
     for (std::uint64_t seed = 1; seed <= (large ? 1u : 6u); ++seed) {
-      const auto forward = results<T, HostBlock::Order::Forward>(seed, large),
-                 backward = results<T, HostBlock::Order::Backward>(seed, large),
-                 mixed = results<T, HostBlock::Order::Mixed>(seed, large);
-      for (std::size_t i = 0; i < forward.size(); ++i) {
-        CAPTURE(seed);
-        CAPTURE(i);
-        CHECK(same_bits(forward[i], backward[i]));
-        CHECK(same_bits(forward[i], mixed[i]));
-      }
+      check_orders<T>(Math::Fp32, seed, large);
+      if (std::is_same_v<T, double>) continue;
+      for (const Math math : {Math::Tf32, Math::Bf16}) check_orders<T>(math, seed + 100, large);
     }
   }
 }

@@ -72,7 +72,8 @@ template <HostBlock::Order order = HostBlock::Order::Forward>
 class Emulated : public backend::device::Kernels<EmulatedLauncher<order>> {
  public:
   static constexpr const char* name = "emulated";
-  Emulated() : backend::device::Kernels<EmulatedLauncher<order>>({}) {}
+  explicit Emulated(backend::device::Math math = backend::device::Math::Fp32)
+      : backend::device::Kernels<EmulatedLauncher<order>>({}, math) {}
 };
 
 }  // namespace ramer::test

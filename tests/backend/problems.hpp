@@ -148,12 +148,21 @@ struct SquareArrays {
   RAMER_HD Square<T> operator()(Index s) const { return {x + offsets[s]}; }
 };
 
-/// Draws problems. `large` ones are cut into several blocks by a parallel backend.
+/// A number of 8 bits near x.
+inline double in_eight_bits(double x) {
+  int exponent = 0;
+  const double m = std::frexp(x, &exponent);
+  return std::ldexp(std::nearbyint(std::ldexp(m, 8)), exponent - 8);
+}
+
+/// Draws problems. `large` ones are cut into several blocks by a parallel backend; with `short_factors` what is multiplied in products and
+/// in the contrastive loss has 8 bits.
 template <class T, class B>
 class ProblemMaker {
  public:
   using P = Problem<T, B>;
-  ProblemMaker(B& b, std::uint64_t seed, bool large) : b_(b), rng_(seed), large_(large) {}
+  ProblemMaker(B& b, std::uint64_t seed, bool large, bool short_factors = false)
+      : b_(b), rng_(seed), large_(large), short_factors_(short_factors) {}
 
   /// One problem for every kernel.
   std::vector<std::unique_ptr<P>> all() {
@@ -196,6 +205,52 @@ class ProblemMaker {
     p.run = [g](B& b) { b.gemm(g); };
   }
 
+  void contrastive(P& p, bool reverse) {
+    backend::Contrastive<T> f;
+    static constexpr Index widths[] = {1, 5, 16, 32, 64, 70};
+    f.rows = large_ ? 250 + below(100) : below(60), f.queue_rows = below(3) == 0 ? 0 : large_ ? 500 : below(60);
+    f.width = widths[below(std::size(widths))], f.classes = 1 + below(12);
+    f.queue_anchors = coin();
+    // With 0.03 similarities reach beyond what one exponential can bridge; with 0.004 log-denominators differ by more than that.
+    static constexpr double temperatures[] = {0.07, 0.5, 1.0, 0.03, 0.004};
+    f.temperature = static_cast<T>(temperatures[below(std::is_same_v<T, float> ? 4 : 5)]);
+    auto features = unit_vectors(f.rows, f.width), queue = unit_vectors(f.queue_rows, f.width);
+    std::vector<std::int32_t> ids(static_cast<std::size_t>(f.rows)), queue_ids(static_cast<std::size_t>(f.queue_rows));
+    for (auto& id : ids) id = static_cast<std::int32_t>(below(f.classes + 1)) - 1;
+    for (auto& id : queue_ids) id = static_cast<std::int32_t>(below(f.classes + 1)) - 1;
+    // Of two rows alone in one class the softmax is 1 and the gradient what rounding leaves of 0: nothing to compare.
+    if (f.rows + f.queue_rows == 2) (f.queue_rows > 0 ? queue_ids : ids).back() = -1;
+    if (f.temperature < T(0.01))  // not unit vectors: then the similarity with oneself does not bound all others
+      for (std::size_t i = 0; i < features.size(); ++i)
+        features[i] *= static_cast<T>(1 + static_cast<Index>(i) / f.width % 3) / T(3);
+    f.features = p.input(features), f.queue = p.input(queue), f.ids = p.input(ids), f.queue_ids = p.input(queue_ids);
+    const Index anchors = f.anchors();
+    if (!reverse) {
+      f.class_sum = p.output(f.classes * f.width, false, rng_).data;
+      f.class_count = p.output(f.classes, false, rng_).data;
+      f.log_denominator = p.output(anchors, false, rng_).data;
+      f.anchor_loss = p.output(anchors, false, rng_).data;
+      f.loss = p.output(1, false, rng_).data;
+      p.run = [f](B& b) { b.contrastive(f); };
+      return;
+    }
+    backend::Contrastive<T> host = f;
+    std::vector<T> class_sum(static_cast<std::size_t>(f.classes * f.width)),
+        class_count(static_cast<std::size_t>(f.classes)), log_denominator(static_cast<std::size_t>(anchors)),
+        anchor_loss(static_cast<std::size_t>(anchors)), loss(1);
+    host.features = features.data(), host.queue = queue.data(), host.ids = ids.data(), host.queue_ids = queue_ids.data();
+    host.class_sum = class_sum.data(), host.class_count = class_count.data();
+    host.log_denominator = log_denominator.data(), host.anchor_loss = anchor_loss.data(), host.loss = loss.data();
+    backend::Reference{}.contrastive(host);
+    backend::ContrastiveReverse<T> r;
+    r.forward = f;
+    r.forward.class_sum = const_cast<T*>(p.input(class_sum)), r.forward.class_count = const_cast<T*>(p.input(class_count));
+    r.forward.log_denominator = const_cast<T*>(p.input(log_denominator));
+    r.dloss = p.input(numbers(1));
+    r.dfeatures = p.output(f.rows * f.width, coin(), rng_);
+    p.run = [r](B& b) { b.contrastive_reverse(r); };
+  }
+
  private:
   Index below(Index n) { return std::uniform_int_distribution<Index>(0, n - 1)(rng_); }
   bool coin() { return below(2) == 1; }
@@ -206,9 +261,10 @@ class ProblemMaker {
     static constexpr Index big[] = {61, 95, 96, 97, 128, 130, 200, 255, 256, 257, 300};
     return large_ ? big[below(std::size(big))] : small[below(std::size(small))];
   }
+  T number(double x) const { return static_cast<T>(short_factors_ ? in_eight_bits(x) : x); }
   std::vector<T> numbers(Index n, double low = -1, double high = 1) {
     std::vector<T> x(static_cast<std::size_t>(n));
-    for (T& value : x) value = static_cast<T>(uniform(low, high));
+    for (T& value : x) value = number(uniform(low, high));
     return x;
   }
   /// 0 and 1; sometimes all 0, so that a whole group is masked.
@@ -497,59 +553,13 @@ class ProblemMaker {
       std::vector<double> row(static_cast<std::size_t>(width));
       for (double& v : row) v = std::normal_distribution<double>()(rng_), square += v * v;
       for (Index d = 0; d < width; ++d)
-        x[static_cast<std::size_t>(i * width + d)] = static_cast<T>(row[static_cast<std::size_t>(d)] / std::sqrt(square));
+        x[static_cast<std::size_t>(i * width + d)] = number(row[static_cast<std::size_t>(d)] / std::sqrt(square));
     }
     return x;
   }
-  void contrastive(P& p, bool reverse) {
-    backend::Contrastive<T> f;
-    static constexpr Index widths[] = {1, 5, 16, 32, 64, 70};
-    f.rows = large_ ? 250 + below(100) : below(60), f.queue_rows = below(3) == 0 ? 0 : large_ ? 500 : below(60);
-    f.width = widths[below(std::size(widths))], f.classes = 1 + below(12);
-    f.queue_anchors = coin();
-    // With 0.03 similarities reach beyond what one exponential can bridge; with 0.004 log-denominators differ by more than that.
-    static constexpr double temperatures[] = {0.07, 0.5, 1.0, 0.03, 0.004};
-    f.temperature = static_cast<T>(temperatures[below(std::is_same_v<T, float> ? 4 : 5)]);
-    auto features = unit_vectors(f.rows, f.width), queue = unit_vectors(f.queue_rows, f.width);
-    std::vector<std::int32_t> ids(static_cast<std::size_t>(f.rows)), queue_ids(static_cast<std::size_t>(f.queue_rows));
-    for (auto& id : ids) id = static_cast<std::int32_t>(below(f.classes + 1)) - 1;
-    for (auto& id : queue_ids) id = static_cast<std::int32_t>(below(f.classes + 1)) - 1;
-    // Of two rows alone in one class the softmax is 1 and the gradient what rounding leaves of 0: nothing to compare.
-    if (f.rows + f.queue_rows == 2) (f.queue_rows > 0 ? queue_ids : ids).back() = -1;
-    if (f.temperature < T(0.01))  // not unit vectors: then the similarity with oneself does not bound all others
-      for (std::size_t i = 0; i < features.size(); ++i)
-        features[i] *= static_cast<T>(1 + static_cast<Index>(i) / f.width % 3) / T(3);
-    f.features = p.input(features), f.queue = p.input(queue), f.ids = p.input(ids), f.queue_ids = p.input(queue_ids);
-    const Index anchors = f.anchors();
-    if (!reverse) {
-      f.class_sum = p.output(f.classes * f.width, false, rng_).data;
-      f.class_count = p.output(f.classes, false, rng_).data;
-      f.log_denominator = p.output(anchors, false, rng_).data;
-      f.anchor_loss = p.output(anchors, false, rng_).data;
-      f.loss = p.output(1, false, rng_).data;
-      p.run = [f](B& b) { b.contrastive(f); };
-      return;
-    }
-    backend::Contrastive<T> host = f;
-    std::vector<T> class_sum(static_cast<std::size_t>(f.classes * f.width)),
-        class_count(static_cast<std::size_t>(f.classes)), log_denominator(static_cast<std::size_t>(anchors)),
-        anchor_loss(static_cast<std::size_t>(anchors)), loss(1);
-    host.features = features.data(), host.queue = queue.data(), host.ids = ids.data(), host.queue_ids = queue_ids.data();
-    host.class_sum = class_sum.data(), host.class_count = class_count.data();
-    host.log_denominator = log_denominator.data(), host.anchor_loss = anchor_loss.data(), host.loss = loss.data();
-    backend::Reference{}.contrastive(host);
-    backend::ContrastiveReverse<T> r;
-    r.forward = f;
-    r.forward.class_sum = const_cast<T*>(p.input(class_sum)), r.forward.class_count = const_cast<T*>(p.input(class_count));
-    r.forward.log_denominator = const_cast<T*>(p.input(log_denominator));
-    r.dloss = p.input(numbers(1));
-    r.dfeatures = p.output(f.rows * f.width, coin(), rng_);
-    p.run = [r](B& b) { b.contrastive_reverse(r); };
-  }
-
   B& b_;
   std::mt19937_64 rng_;
-  bool large_;
+  bool large_, short_factors_;
 };
 
 /// Largest difference relative to the largest magnitude expected; infinite where one is NaN and the other is not.

@@ -4,9 +4,12 @@
 #include <cstring>
 #include <thread>
 
+#include "backend/factor_tolerance.hpp"
 #include "cuda/device.hpp"
 
 namespace {
+
+using Math = ramer::backend::Cuda::Math;
 
 template <class Number>
 struct OnCuda {
@@ -14,13 +17,20 @@ struct OnCuda {
   using Backend = ramer::backend::Cuda;
   static Backend make() { return Backend(); }
 };
+template <Math math>
+struct Rounding : OnCuda<float> {
+  static Backend make() { return Backend(0, math); }
+  static double tolerance(const std::string& problem) { return ramer::test::factor_tolerance(math, problem); }
+};
 
 }  // namespace
 
 TYPE_TO_STRING_AS("cuda, float", OnCuda<float>);
+TYPE_TO_STRING_AS("cuda, tf32", Rounding<Math::Tf32>);
+TYPE_TO_STRING_AS("cuda, bf16", Rounding<Math::Bf16>);
 TYPE_TO_STRING_AS("cuda, double", OnCuda<double>);
 
-#define RAMER_BACKENDS OnCuda<float>, OnCuda<double>
+#define RAMER_BACKENDS OnCuda<float>, Rounding<Math::Tf32>, Rounding<Math::Bf16>, OnCuda<double>
 #include "backend/conformance_cases.hpp"
 
 namespace {
@@ -49,8 +59,10 @@ TEST_CASE_TEMPLATE("the same bits from run to run", T, float, double) {
   RAMER_NEEDS(T);
   for (const bool large : {false, true}) {
     for (std::uint64_t seed = 1; seed <= 5; ++seed) {
-      const auto first = results<T>(Cuda(), seed, large);
-      CHECK(same_bits(first, results<T>(Cuda(), seed, large)));
+      for (const Math math : {Math::Fp32, Math::Tf32, Math::Bf16}) {
+        const auto first = results<T>(Cuda(0, math), seed, large);
+        CHECK(same_bits(first, results<T>(Cuda(0, math), seed, large)));
+      }
     }
   }
 }

@@ -18,14 +18,12 @@ class Cuda : public device::Kernels<cuda::Launcher> {
 
   /// @throws DeviceError without such a device, with a driver that is too old, on a GPU that is
   explicit Cuda(int device = 0, Math math = Math::Fp32)
-      : Kernels(cuda::Launcher(device)), products_(std::make_shared<cuda::Products>()), math_(math) {}
+      : Kernels(cuda::Launcher(device), math), products_(std::make_shared<cuda::Products>()) {}
 
-  /// The arithmetic of products.
-  Math math() const { return math_; }
-  /// The same stream with another arithmetic of products.
+  /// The same stream with another arithmetic of products, those inside attention and the contrastive loss among them.
   Cuda with(Math math) const {
     Cuda other = *this;
-    other.math_ = math;
+    other.set_math(math);
     return other;
   }
   /// The same stream, on which training steps are launched as graphs of at most so many kernels and copies each; 0: as they come, and
@@ -64,7 +62,7 @@ class Cuda : public device::Kernels<cuda::Launcher> {
     const Epilogue<T>& e = g.epilogue;
     const bool bare = e.activation == Activation::None && !e.preactivation;
     const auto product = [&](const T* bias) {
-      const auto call = products_->prepare(g, batch, stride_a, stride_b, stride_c, bias, math_);
+      const auto call = products_->prepare(g, batch, stride_a, stride_b, stride_c, bias, math());
       if (call) launcher().call(*call);
       return call.has_value();
     };
@@ -80,7 +78,6 @@ class Cuda : public device::Kernels<cuda::Launcher> {
   }
 
   std::shared_ptr<cuda::Products> products_;
-  Math math_;
   std::size_t longest_graph_ = 256;
 };
 

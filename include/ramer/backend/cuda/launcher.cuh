@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 #include "ramer/backend/cuda/memory.cuh"
@@ -53,6 +54,32 @@ class Block {
     *x(0) = __shfl_sync(0xFFFFFFFFu, *x(0), 0);
 #endif
   }
+  /// See HostBlock's.
+  template <device::Math math, int N>
+  RAMER_HD void add_products([[maybe_unused]] Own<float, N>& c, [[maybe_unused]] Own<std::uint32_t, 4>& a,
+                             [[maybe_unused]] Own<std::uint32_t, N / 2>& b) const {
+#if defined(__CUDA_ARCH__)
+    const std::uint32_t* const x = a(0);
+    RAMER_UNROLL
+    for (int p = 0; p < N / 4; ++p) {
+      float *const first = c(0) + 2 * p, *const second = first + N / 2;  // of rows 8 apart
+      const std::uint32_t* const y = b(0) + 2 * p;
+      if constexpr (math == device::Math::Tf32) {
+        asm volatile(
+            "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, "
+            "%3};"
+            : "+f"(first[0]), "+f"(first[1]), "+f"(second[0]), "+f"(second[1])
+            : "r"(x[0]), "r"(x[1]), "r"(x[2]), "r"(x[3]), "r"(y[0]), "r"(y[1]));
+      } else {
+        asm volatile(
+            "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, "
+            "%3};"
+            : "+f"(first[0]), "+f"(first[1]), "+f"(second[0]), "+f"(second[1])
+            : "r"(x[0]), "r"(x[1]), "r"(x[2]), "r"(x[3]), "r"(y[0]), "r"(y[1]));
+      }
+    }
+#endif
+  }
 
  private:
   template <class T, int N, class Op>
@@ -69,6 +96,20 @@ class Block {
 
 template <class K>
 __global__ void __launch_bounds__(K::kThreads) run_kernel(const __grid_constant__ K kernel) {
+  extern __shared__ __align__(16) unsigned char ramer_shared[];
+  Block block;
+  kernel(block, static_cast<Index>(blockIdx.x), reinterpret_cast<std::byte*>(ramer_shared));
+}
+
+/// Blocks of a kernel that a multiprocessor is to run at a time, for which a thread has to do with fewer registers; 0: as it comes.
+template <class K>
+inline constexpr int blocks_at_once = 0;
+template <class K>
+requires requires { K::kBlocksAtOnce; }
+inline constexpr int blocks_at_once<K> = K::kBlocksAtOnce;
+
+template <class K>
+__global__ void __launch_bounds__(K::kThreads, K::kBlocksAtOnce) run_blocks_at_once(const __grid_constant__ K kernel) {
   extern __shared__ __align__(16) unsigned char ramer_shared[];
   Block block;
   kernel(block, static_cast<Index>(blockIdx.x), reinterpret_cast<std::byte*>(ramer_shared));
@@ -111,7 +152,11 @@ class Driver {
     static_assert(K::kThreads <= 1024 && sizeof(K) <= 4000);
     require<DeviceError>(blocks <= 0x7FFFFFFF, "a kernel of ", blocks,
                          " blocks: a GPU takes at most 2147483647; use a smaller batch");
-    run_kernel<K><<<static_cast<unsigned>(blocks), K::kThreads, shared_bytes, stream>>>(kernel);
+    if constexpr (blocks_at_once < K >> 0) {
+      run_blocks_at_once<K><<<static_cast<unsigned>(blocks), K::kThreads, shared_bytes, stream>>>(kernel);
+    } else {
+      run_kernel<K><<<static_cast<unsigned>(blocks), K::kThreads, shared_bytes, stream>>>(kernel);
+    }
     check(cudaGetLastError(), "launching a kernel");
   }
   static void copy(const void* from, std::size_t bytes, void* to, Stream stream) {

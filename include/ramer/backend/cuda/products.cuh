@@ -10,17 +10,12 @@
 
 #include "ramer/backend/contract.hpp"
 #include "ramer/backend/cuda/memory.cuh"
+#include "ramer/backend/device/factors.hpp"
 #include "ramer/backend/device/staging.hpp"
 
 namespace ramer::backend::cuda {
 
-/// Arithmetic of products of floats. Numbers in memory are float whatever is chosen here: parameters, activations and gradients keep
-/// their precision, factors are rounded on their way into a product, and sums are kept in float. Double is always double.
-enum class Math {
-  Fp32,  ///< factors of 24 bits
-  Tf32,  ///< of 11 bits
-  Bf16   ///< of 8 bits
-};
+using Math = device::Math;
 
 /// Row-major C (m, n) is column-major C^T (n, m): cuBLASLt is asked for op(B)^T op(A)^T.
 class Products {

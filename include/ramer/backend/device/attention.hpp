@@ -1,17 +1,11 @@
 // Attention inside groups of rows. A block has 16 rows of one group and head of its own, queries or, in the reverse's second kernel,
-// keys, and walks over the group's other rows in tiles of 64. Warp w owns rows w, w + 4, ...; lane l handles columns l and l + 32
-// of a tile. Scores live in registers and, where others need them, in shared memory.
+// keys, and walks over the group's other rows in tiles of 64. Scores live in registers and, where others need them, in shared memory.
 #pragma once
 
+#include "ramer/backend/device/attention_tiles.hpp"
 #include "ramer/backend/device/dead_rows.hpp"
 
 namespace ramer::backend::device {
-
-inline constexpr int kAttentionThreads = 128, kWarps = kAttentionThreads / kLanes;
-inline constexpr int kOwnRows = 16, kOtherRows = 2 * kLanes;  ///< of a block, of a tile
-inline constexpr int kRowsOfThread = kOwnRows / kWarps;       ///< 4
-inline constexpr int kPairsOfThread = 2 * kRowsOfThread;      ///< of (own row, other row)
-inline constexpr int kWide = kLanes;                          ///< columns of q, k, v that are in shared memory at a time
 
 /// What a block works on.
 struct AttentionPlace {
@@ -46,23 +40,6 @@ RAMER_HD bool is_for_dead_rows(Block& block, const Attention<T>& p, Index id, In
   return true;
 }
 
-template <class T>
-struct AttentionShared {
-  T *own, *other;      ///< (16, 33), (64, 33): slices of rows
-  T *weight, *dscore;  ///< (16, 65) each
-  int* any;            ///< (4)
-  static constexpr int kSliceRow = kWide + 1, kScoreRow = kOtherRows + 1;
-
-  RAMER_HD std::size_t carve(std::byte* base) {
-    Carver carver(base);
-    own = carver.take<T>(kOwnRows * kSliceRow), other = carver.take<T>(kOtherRows * kSliceRow);
-    weight = carver.take<T>(kOwnRows * kScoreRow), dscore = carver.take<T>(kOwnRows * kScoreRow);
-    any = carver.take<int>(kWarps);
-    return carver.used();
-  }
-  static std::size_t bytes() { return AttentionShared{}.carve(nullptr); }
-};
-
 /// Whether a group attends uniformly; a barrier lies between this and what follows.
 template <class T, class Block>
 RAMER_HD bool attends_uniformly(Block& block, const Attention<T>& p, const AttentionPlace& at, int* any) {
@@ -83,70 +60,6 @@ RAMER_HD bool attends_uniformly(Block& block, const Attention<T>& p, const Atten
   return !keys;
 }
 
-RAMER_HD constexpr int own_row(int t, int k) { return t / kLanes + kWarps * k; }
-RAMER_HD constexpr int other_row(int t, int k) { return t % kLanes + kLanes * k; }
-
-/// s[2 i + j] = sum over d < width of own(row i, d) other(row j, d), for the thread's rows. The two are asked for any of the 16 and 64
-/// rows, and answer 0 where there is nothing. Ends behind a barrier.
-template <class T, class Block, class A, class B>
-RAMER_HD void score_tile(Block& block, typename Block::template Own<T, kPairsOfThread>& s, Index width, const A& own,
-                         const B& other, const AttentionShared<T>& shared) {
-  constexpr int row = AttentionShared<T>::kSliceRow;
-  block.own([&](int t) {
-    RAMER_UNROLL
-    for (int k = 0; k < kPairsOfThread; ++k) s(t)[k] = T(0);
-  });
-  for (Index from = 0; from < width; from += kWide) {
-    block.each([&](int t) {
-      const int lane = t % kLanes;
-      const bool in = from + lane < width;
-      for (int i = t / kLanes; i < kOwnRows; i += kWarps) shared.own[i * row + lane] = in ? own(i, from + lane) : T(0);
-      for (int j = t / kLanes; j < kOtherRows; j += kWarps) shared.other[j * row + lane] = in ? other(j, from + lane) : T(0);
-    });
-    block.each([&](int t) {
-      RAMER_UNROLL
-      for (int d = 0; d < kWide; ++d) {
-        const T y0 = shared.other[other_row(t, 0) * row + d], y1 = shared.other[other_row(t, 1) * row + d];
-        RAMER_UNROLL
-        for (int i = 0; i < kRowsOfThread; ++i) {
-          const T x = shared.own[own_row(t, i) * row + d];
-          s(t)[2 * i] += x * y0;
-          s(t)[2 * i + 1] += x * y1;
-        }
-      }
-    });
-  }
-}
-
-/// put(t, k, d, sum over j < 64 of w(own row k, j) other(j, d)) for all d < width, by the thread t that owns row and column.
-/// w lies in shared memory and was written before; a barrier follows.
-template <class T, class Block, class B, class Put>
-RAMER_HD void apply_tile(Block& block, const T* w, Index width, const B& other, const Put& put,
-                         const AttentionShared<T>& shared) {
-  constexpr int row = AttentionShared<T>::kSliceRow, score_row = AttentionShared<T>::kScoreRow;
-  for (Index from = 0; from < width; from += kWide) {
-    block.each([&](int t) {
-      const int lane = t % kLanes;
-      for (int j = t / kLanes; j < kOtherRows; j += kWarps) {
-        shared.other[j * row + lane] = from + lane < width ? other(j, from + lane) : T(0);
-      }
-    });
-    block.each([&](int t) {
-      const int lane = t % kLanes;
-      T sum[kRowsOfThread]{};
-      RAMER_UNROLL
-      for (int j = 0; j < kOtherRows; ++j) {
-        const T y = shared.other[j * row + lane];
-        RAMER_UNROLL
-        for (int k = 0; k < kRowsOfThread; ++k) sum[k] += w[own_row(t, k) * score_row + j] * y;
-      }
-      RAMER_UNROLL
-      for (int k = 0; k < kRowsOfThread; ++k)
-        if (from + lane < width) put(t, k, from + lane, sum[k]);
-    });
-  }
-}
-
 /// Puts 0 at the block's own rows of `to`.
 template <class T, class Block>
 RAMER_HD void put_nothing(Block& block, const Target<T>& to, Index row, Index rows, Index ld, Index column, Index width) {
@@ -165,9 +78,11 @@ struct AttentionStatistics {
 };
 
 /// The forward pass with a running maximum. `out` may be null; `statistics` are for the reverse.
-template <class T>
+template <class T, Math math = Math::Fp32>
 struct AttentionKernel {
-  static constexpr int kThreads = kAttentionThreads;
+  using Tile = AttentionTiles<T, math>;
+  using Shared = AttentionShared<T, math>;
+  static constexpr int kThreads = kAttentionThreads, kBlocksAtOnce = Tile::kBlocksAtOnce;
   Attention<T> p;
   Dropping<T> dropout;
   AttentionStatistics<T> statistics{};
@@ -178,7 +93,7 @@ struct AttentionKernel {
       return;
     const AttentionPlace at = attention_place(p, id, p.longest_queries());
     if (at.own >= at.queries) return;
-    AttentionShared<T> shared;
+    Shared shared;
     shared.carve(base);
     const bool uniform = attends_uniformly(block, p, at, shared.any);
     typename Block::template Own<T, kPairsOfThread> s(block);
@@ -198,7 +113,7 @@ struct AttentionKernel {
           for (int k = 0; k < kPairsOfThread; ++k) s(t)[k] = T(0);
         });
       } else {
-        score_tile<T>(
+        Tile::score(
             block, s, p.width,
             [&](int i, Index d) { return at.own + i < at.queries ? p.scale * q[(at.first + at.own + i) * p.ld + d] : T(0); },
             [&](int j, Index d) { return from + j < at.rows ? key[(at.begin + from + j) * p.ld + d] : T(0); }, shared);
@@ -233,7 +148,7 @@ struct AttentionKernel {
                                  ? T(1)
                                  : dropout.factor(attention_row(p.dropout.key(at.first + i), at.head),
                                                   attention_column(p.key_of_row(other)));
-            shared.weight[own_row(t, k) * AttentionShared<T>::kScoreRow + other_row(t, j)] = weight * factor;
+            shared.weight[own_row(t, k) * Shared::kScoreRow + other_row(t, j)] = weight * factor;
           }
           total_of_tile(t)[k] = sum;
         }
@@ -244,7 +159,7 @@ struct AttentionKernel {
       });
       if (!p.out) continue;
       const bool first = from == 0, last = from + kOtherRows >= at.rows;
-      apply_tile<T>(
+      Tile::apply(
           block, shared.weight, p.width,
           [&](int j, Index d) { return from + j < at.rows ? v[(at.begin + from + j) * p.ld + d] : T(0); },
           [&](int t, int k, Index d, T sum) {
@@ -291,9 +206,11 @@ RAMER_HD AttentionPair<T> attention_pair(const Attention<T>& p, const Dropping<T
 }
 
 /// statistics.mean, and dq = scale sum over keys of dscore k if it is wanted. The block's own rows are queries.
-template <class T>
+template <class T, Math math = Math::Fp32>
 struct AttentionQueryKernel {
-  static constexpr int kThreads = kAttentionThreads;
+  using Tile = AttentionTiles<T, math>;
+  using Shared = AttentionShared<T, math>;
+  static constexpr int kThreads = kAttentionThreads, kBlocksAtOnce = Tile::kBlocksAtOnce;
   AttentionReverse<T> r;
   Dropping<T> dropout;
   AttentionStatistics<T> statistics;
@@ -304,7 +221,7 @@ struct AttentionQueryKernel {
     if (is_for_dead_rows(block, p, id, p.longest_queries(), p.queries(), p.all_queries(), p.ld, r.dq)) return;
     const AttentionPlace at = attention_place(p, id, p.longest_queries());
     if (at.own >= at.queries) return;
-    AttentionShared<T> shared;
+    Shared shared;
     shared.carve(base);
     const Index column = at.head * p.width;
     if (attends_uniformly(block, p, at, shared.any) || at.rows == 0) {  // no score counts
@@ -324,8 +241,8 @@ struct AttentionQueryKernel {
       };
     };
     const auto products = [&](Index from) {
-      score_tile<T>(block, s, p.width, query(p.q, p.ld, p.scale), key(p.k, from), shared);
-      score_tile<T>(block, product, p.width, query(r.dout, p.ld_out, T(1)), key(p.v, from), shared);
+      Tile::score(block, s, p.width, query(p.q, p.ld, p.scale), key(p.k, from), shared);
+      Tile::score(block, product, p.width, query(r.dout, p.ld_out, T(1)), key(p.v, from), shared);
     };
     const auto pair_of = [&](int t, int k, int j, Index from) {
       const Index i = at.own + own_row(t, k), other = from + other_row(t, j);
@@ -360,13 +277,13 @@ struct AttentionQueryKernel {
       block.own([&](int t) {
         for (int k = 0; k < kRowsOfThread; ++k) {
           for (int j = 0; j < 2; ++j) {
-            shared.dscore[own_row(t, k) * AttentionShared<T>::kScoreRow + other_row(t, j)] =
+            shared.dscore[own_row(t, k) * Shared::kScoreRow + other_row(t, j)] =
                 pair_of(t, k, j, from).dscore(p.scale, mean(t)[k]);
           }
         }
       });
       const Target<T> dq{r.dq.data, r.dq.accumulate || from > 0};
-      apply_tile<T>(
+      Tile::apply(
           block, shared.dscore, p.width, key(p.k, from),
           [&](int t, int k, Index d, T sum) {
             const Index i = at.own + own_row(t, k);
@@ -379,9 +296,11 @@ struct AttentionQueryKernel {
 
 /// dk = scale sum over queries of dscore q, dv = sum over queries of dropout(p) dout. The block's own rows are keys; the thread that
 /// has an element puts dk first, then dv.
-template <class T>
+template <class T, Math math = Math::Fp32>
 struct AttentionKeyKernel {
-  static constexpr int kThreads = kAttentionThreads;
+  using Tile = AttentionTiles<T, math>;
+  using Shared = AttentionShared<T, math>;
+  static constexpr int kThreads = kAttentionThreads, kBlocksAtOnce = Tile::kBlocksAtOnce;
   AttentionReverse<T> r;
   Dropping<T> dropout;
   AttentionStatistics<T> statistics;
@@ -392,7 +311,7 @@ struct AttentionKeyKernel {
     if (is_for_dead_rows(block, p, id, p.longest, p.offsets, p.rows, p.ld, r.dk, r.dv)) return;
     const AttentionPlace at = attention_place(p, id, p.longest);
     if (at.own >= at.rows) return;
-    AttentionShared<T> shared;
+    Shared shared;
     shared.carve(base);
     const Index column = at.head * p.width;
     const bool uniform = attends_uniformly(block, p, at, shared.any);
@@ -418,14 +337,14 @@ struct AttentionKeyKernel {
           for (int k = 0; k < kPairsOfThread; ++k) s(t)[k] = product(t)[k] = T(0);
         });
       } else {
-        score_tile<T>(block, s, p.width, key(p.k), query(p.q, p.ld, p.scale), shared);
-        score_tile<T>(block, product, p.width, key(p.v), query(r.dout, p.ld_out, T(1)), shared);
+        Tile::score(block, s, p.width, key(p.k), query(p.q, p.ld, p.scale), shared);
+        Tile::score(block, product, p.width, key(p.v), query(r.dout, p.ld_out, T(1)), shared);
       }
       block.own([&](int t) {
         for (int k = 0; k < kRowsOfThread; ++k) {
           for (int j = 0; j < 2; ++j) {
             const Index mine = at.own + own_row(t, k), i = from + other_row(t, j);
-            const int place = own_row(t, k) * AttentionShared<T>::kScoreRow + other_row(t, j);
+            const int place = own_row(t, k) * Shared::kScoreRow + other_row(t, j);
             shared.weight[place] = shared.dscore[place] = T(0);
             if (mine >= at.rows || i >= at.queries) continue;
             const AttentionPair<T> pair = attention_pair(p, dropout, statistics, uniform, at.head, at.first + i,
@@ -441,8 +360,8 @@ struct AttentionKeyKernel {
           if (mine < at.rows) target.put((at.begin + mine) * p.ld + column + d, sum);
         };
       };
-      if (r.dk) apply_tile<T>(block, shared.dscore, p.width, query(p.q, p.ld, T(1)), add_to(r.dk), shared);
-      if (r.dv) apply_tile<T>(block, shared.weight, p.width, query(r.dout, p.ld_out, T(1)), add_to(r.dv), shared);
+      if (r.dk) Tile::apply(block, shared.dscore, p.width, query(p.q, p.ld, T(1)), add_to(r.dk), shared);
+      if (r.dv) Tile::apply(block, shared.weight, p.width, query(r.dout, p.ld_out, T(1)), add_to(r.dv), shared);
     }
   }
 };

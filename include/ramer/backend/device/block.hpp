@@ -4,6 +4,7 @@
 //
 // A kernel is a trivially copyable struct with
 //   static constexpr int kThreads;                                  // a multiple of kLanes
+//   static constexpr int kBlocksAtOnce;                             // that a multiprocessor is to hold; 0, or none: as it comes
 //   template <class Block> RAMER_HD void operator()(Block& block, Index id, std::byte* shared) const;
 // for blocks 0 <= id < the number that was launched. Outside of `each` and `own` every thread runs the same code on the same
 // values; what threads hold apart is in an Own. `each` ends with a barrier: only behind it may a thread read what another one
@@ -16,11 +17,14 @@
 #include <vector>
 
 #include "ramer/backend/contract.hpp"
+#include "ramer/backend/device/factors.hpp"
 
 #if defined(__CUDA_ARCH__)
 #define RAMER_UNROLL _Pragma("unroll")
+#define RAMER_UNROLL_BY_2 _Pragma("unroll 2")
 #else
 #define RAMER_UNROLL
+#define RAMER_UNROLL_BY_2
 #endif
 
 namespace ramer::backend::device {
@@ -110,6 +114,34 @@ class HostBlock {
   template <class T>
   void first_of_lanes(Own<T, 1>& x) const {
     for (int t = 0; t < threads_; ++t) *x(t) = *x(t / kLanes * kLanes);
+  }
+  /// Each warp adds A (16, 8 words) times N / 4 pieces of B (8 words, 8) that lie side by side; factors.hpp says what a thread holds of
+  /// them. Number k of piece p is c[N / 2 (k / 2) + 2 p + k % 2]. Products are exact, sums are float's.
+  template <Math math, int N>
+  void add_products(Own<float, N>& c, Own<std::uint32_t, 4>& a, Own<std::uint32_t, N / 2>& b) const {
+    using Factor = Factors<math>;
+    constexpr int depth = kFragmentWords * Factor::kOfWord, columns = N / 4 * kFragmentColumns;
+    for (int warp = 0; warp < threads_; warp += kLanes) {
+      float x[kFragmentRows][depth], y[columns][depth];
+      for (int t = warp; t < warp + kLanes; ++t) {
+        for (int h = 0; h < Factor::kOfWord; ++h) {
+          for (int k = 0; k < 4; ++k)
+            x[fragment_a_row(t, k)][fragment_a_word(t, k) * Factor::kOfWord + h] = Factor::number(a(t)[k], h);
+          for (int k = 0; k < N / 2; ++k)
+            y[k / 2 * kFragmentColumns + fragment_b_column(t)][fragment_b_word(t, k % 2) * Factor::kOfWord + h] =
+                Factor::number(b(t)[k], h);
+        }
+      }
+      for (int t = warp; t < warp + kLanes; ++t) {
+        for (int k = 0; k < N; ++k) {
+          const int piece = k / 4;
+          const float *const row = x[fragment_c_row(t, k % 4)],
+                             *const column = y[piece * kFragmentColumns + fragment_c_column(t, k % 4)];
+          float& sum = c(t)[N / 2 * (k % 4 / 2) + 2 * piece + k % 2];
+          for (int l = 0; l < depth; ++l) sum += row[l] * column[l];
+        }
+      }
+    }
   }
 
  private:

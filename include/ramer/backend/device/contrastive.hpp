@@ -2,7 +2,7 @@
 // anchors over a range of rows, and a second kernel puts the ranges together.
 #pragma once
 
-#include "ramer/backend/device/gemm.hpp"
+#include "ramer/backend/device/tiles.hpp"
 
 namespace ramer::backend::device {
 
@@ -74,66 +74,67 @@ struct PutClassSum {
 
 /// Largest similarity of each anchor over a range of rows, itself included, and sum of exp(s - largest) without itself:
 /// (ranges, anchors) each.
-template <class T>
+template <class T, Math math = Math::Fp32>
 struct DenominatorKernel {
-  static constexpr int kThreads = kTileThreads;
+  using Tile = Tiles<T, math>;
+  static constexpr int kThreads = kTileThreads, kBlocksAtOnce = Tile::kBlocksAtOnce;
   Contrastive<T> p;
   ContrastiveCut cut;
   T *top, *total;
-  static constexpr int kRow = 17;
+  static constexpr int kRow = Tile::kParts + 1;  ///< of what threads have found, a number for each part of a row
   static constexpr std::size_t shared_bytes() {
-    return static_cast<std::size_t>(kTileShared<T> + 2 * kTile * kRow) * sizeof(T);
+    return static_cast<std::size_t>(Tile::kHeld) * sizeof(typename Tile::Held) + 2 * kTile * kRow * sizeof(T);
   }
 
   template <class Block>
   RAMER_HD void operator()(Block& block, Index id, std::byte* base) const {
     Carver carver(base);
-    T* const slices = carver.take<T>(kTileShared<T>);
-    T *const tops = carver.take<T>(kTile * kRow), *const totals = carver.take<T>(kTile * kRow);  // (64, 16), rows 17 apart
+    auto* const held = carver.take<typename Tile::Held>(Tile::kHeld);
+    T *const tops = carver.take<T>(kTile * kRow), *const totals = carver.take<T>(kTile * kRow);
     const Index range = id / cut.anchor_tiles, row = id % cut.anchor_tiles * kTile;
-    typename Block::template Own<T, kMicro * kMicro> s(block);
-    typename Block::template Own<T, kMicro> most(block), sum(block);
+    typename Tile::template Sum<Block> s(block);
+    typename Block::template Own<T, Tile::kRows> most(block), sum(block);
     block.own([&](int t) {
-      for (int i = 0; i < kMicro; ++i) most(t)[i] = lowest<T>(), sum(t)[i] = T(0);
+      for (int i = 0; i < Tile::kRows; ++i) most(t)[i] = lowest<T>(), sum(t)[i] = T(0);
     });
-    const Index last = least(cut.tiles, (range + 1) * cut.tiles_of_range);
-    for (Index tile = range * cut.tiles_of_range; tile < last; ++tile) {
-      clear<Block, T, kMicro * kMicro>(block, s);
-      multiply_tiles<T>(block, s, p.width, ContrastiveRow<T>{p, row, cut.anchors}, true,
-                        ContrastiveRow<T>{p, tile * kTile, cut.total}, true, slices);
+    const Index first = range * cut.tiles_of_range, last = least(cut.tiles, first + cut.tiles_of_range);
+    for (Index tile = first; tile < last; ++tile) {
+      clear<Block, T, kOfTile>(block, s);
+      Tile::multiply(block, s, p.width, ContrastiveRow<T>{p, row, cut.anchors}, true,
+                     ContrastiveRow<T>{p, tile * kTile, cut.total}, true, held, tile > first);
       block.own([&](int t) {
         RAMER_UNROLL
-        for (int i = 0; i < kMicro; ++i) {
-          const Index anchor = row + micro_row(t) + i;
+        for (int i = 0; i < Tile::kRows; ++i) {
+          const Index anchor = row + Tile::row(t, i);
           T now = most(t)[i];
           RAMER_UNROLL
-          for (int j = 0; j < kMicro; ++j) {
-            T& similarity = s(t)[kMicro * i + j];
+          for (int j = 0; j < Tile::kColumns; ++j) {
+            T& similarity = s(t)[Tile::kColumns * i + j];
             similarity /= p.temperature;
-            if (tile * kTile + micro_column(t) + j < cut.total) now = largest(now, similarity);
+            if (tile * kTile + Tile::column(t, j) < cut.total) now = largest(now, similarity);
           }
           if (now != most(t)[i]) sum(t)[i] *= exponential(most(t)[i] - now);
           most(t)[i] = now;
           RAMER_UNROLL
-          for (int j = 0; j < kMicro; ++j) {
-            const Index a = tile * kTile + micro_column(t) + j;
-            if (a < cut.total && a != anchor) sum(t)[i] += exponential(s(t)[kMicro * i + j] - now);
+          for (int j = 0; j < Tile::kColumns; ++j) {
+            const Index a = tile * kTile + Tile::column(t, j);
+            if (a < cut.total && a != anchor) sum(t)[i] += exponential(s(t)[Tile::kColumns * i + j] - now);
           }
         }
       });
     }
     block.each([&](int t) {
-      for (int i = 0; i < kMicro; ++i) {
-        tops[(micro_row(t) + i) * kRow + t % 16] = most(t)[i];
-        totals[(micro_row(t) + i) * kRow + t % 16] = sum(t)[i];
+      for (int i = 0; i < Tile::kRows; ++i) {
+        tops[Tile::row(t, i) * kRow + Tile::part(t)] = most(t)[i];
+        totals[Tile::row(t, i) * kRow + Tile::part(t)] = sum(t)[i];
       }
     });
     block.own([&](int t) {
       const Index anchor = row + t;
       if (t >= kTile || anchor >= cut.anchors) return;
       T now = lowest<T>(), all = 0;
-      for (int k = 0; k < 16; ++k) now = largest(now, tops[t * kRow + k]);
-      for (int k = 0; k < 16; ++k) all += scaled(totals[t * kRow + k], tops[t * kRow + k], now);
+      for (int k = 0; k < Tile::kParts; ++k) now = largest(now, tops[t * kRow + k]);
+      for (int k = 0; k < Tile::kParts; ++k) all += scaled(totals[t * kRow + k], tops[t * kRow + k], now);
       top[range * cut.anchors + anchor] = now;
       total[range * cut.anchors + anchor] = all;
     });
@@ -190,8 +191,9 @@ struct ReadAnchorLoss {
 };
 
 /// Sums over a range of rows a != i of [slope(i, a) + slope(a, i)] z_a: partial[range, i, d], for 64 columns d at a time.
-template <class T>
+template <class T, Math math = Math::Fp32>
 struct ContrastiveReverseKernel {
+  using Tile = Tiles<T, math>;
   static constexpr int kThreads = kTileThreads;
   Contrastive<T> p;
   ContrastiveCut cut;
@@ -202,13 +204,12 @@ struct ContrastiveReverseKernel {
     T *log_denominator, *share, *inverse;  // (64) each
     std::int32_t* id;
   };
-  static constexpr int kRow = kTile + 1;
   struct Shared {
-    T *slices, *weight;  // weight (64, 65)
+    typename Tile::Held *held, *weight;
     Anchors own, other;
     RAMER_HD std::size_t carve(std::byte* base) {
       Carver carver(base);
-      slices = carver.take<T>(kTileShared<T>), weight = carver.take<T>(kTile * kRow);
+      held = carver.take<typename Tile::Held>(Tile::kHeld), weight = carver.take<typename Tile::Held>(Tile::kKept);
       for (Anchors* a : {&own, &other}) {
         a->log_denominator = carver.take<T>(kTile), a->share = carver.take<T>(kTile), a->inverse = carver.take<T>(kTile);
         a->id = carver.take<std::int32_t>(kTile);
@@ -226,44 +227,47 @@ struct ContrastiveReverseKernel {
     shared.carve(base);
     const Index row = id % cut.anchor_tiles * kTile, range = id / cut.anchor_tiles % cut.ranges;
     const Index column = id / cut.anchor_tiles / cut.ranges * kTile;
-    typename Block::template Own<T, kMicro * kMicro> s(block), sum(block);
-    clear<Block, T, kMicro * kMicro>(block, sum);
+    typename Tile::template Sum<Block> s(block), sum(block);
+    clear<Block, T, kOfTile>(block, sum);
     block.each([&](int t) { load(shared.own, t, row, cut.rows); });
-    const Index last = least(cut.tiles, (range + 1) * cut.tiles_of_range);
-    for (Index tile = range * cut.tiles_of_range; tile < last; ++tile) {
+    const Index begin = range * cut.tiles_of_range, last = least(cut.tiles, begin + cut.tiles_of_range);
+    for (Index tile = begin; tile < last; ++tile) {
       const Index first = tile * kTile;
       block.each([&](int t) { load(shared.other, t, first, cut.total); });
-      clear<Block, T, kMicro * kMicro>(block, s);
-      multiply_tiles<T>(block, s, p.width, ContrastiveRow<T>{p, row, cut.rows}, true, ContrastiveRow<T>{p, first, cut.total},
-                        true, shared.slices);
+      clear<Block, T, kOfTile>(block, s);
+      Tile::multiply(block, s, p.width, ContrastiveRow<T>{p, row, cut.rows}, true, ContrastiveRow<T>{p, first, cut.total},
+                     true, shared.held, tile > begin);
       block.each([&](int t) {
         RAMER_UNROLL
-        for (int i = 0; i < kMicro; ++i) {
+        for (int i = 0; i < Tile::kRows; ++i) {
           RAMER_UNROLL
-          for (int j = 0; j < kMicro; ++j) {
-            const int x = micro_row(t) + i, y = micro_column(t) + j;
-            const bool there = row + x < cut.rows && first + y < cut.total && row + x != first + y;
-            const T similarity = s(t)[kMicro * i + j] / p.temperature;
-            shared.weight[x * kRow + y] = there ? slope(shared.own, x, shared.other.id[y], similarity) +
-                                                      slope(shared.other, y, shared.own.id[x], similarity)
-                                                : T(0);
+          for (int j = 0; j < Tile::kColumns; j += 2) {
+            const int x = Tile::row(t, i), y = Tile::column(t, j);
+            const auto weight = [&](int k) {
+              const bool there = row + x < cut.rows && first + y + k < cut.total && row + x != first + y + k;
+              const T similarity = s(t)[Tile::kColumns * i + j + k] / p.temperature;
+              return there ? slope(shared.own, x, shared.other.id[y + k], similarity) +
+                                 slope(shared.other, y + k, shared.own.id[x], similarity)
+                           : T(0);
+            };
+            Tile::keep(shared.weight, x, y, weight(0), weight(1));
           }
         }
       });
-      multiply_tiles<T>(
-          block, sum, kTile, [&](int i, Index a) { return shared.weight[i * kRow + a]; }, true,
+      Tile::multiply_kept(
+          block, sum, shared.weight,
           [&](int j, Index a) {
             return first + a < cut.total && column + j < p.width ? p.row(first + a)[column + j] : T(0);
           },
-          false, shared.slices);
+          shared.held);
     }
     block.own([&](int t) {
       RAMER_UNROLL
-      for (int i = 0; i < kMicro; ++i) {
+      for (int i = 0; i < Tile::kRows; ++i) {
         RAMER_UNROLL
-        for (int j = 0; j < kMicro; ++j) {
-          const Index r = row + micro_row(t) + i, d = column + micro_column(t) + j;
-          if (r < cut.rows && d < p.width) partial[(range * cut.rows + r) * p.width + d] = sum(t)[kMicro * i + j];
+        for (int j = 0; j < Tile::kColumns; ++j) {
+          const Index r = row + Tile::row(t, i), d = column + Tile::column(t, j);
+          if (r < cut.rows && d < p.width) partial[(range * cut.rows + r) * p.width + d] = sum(t)[Tile::kColumns * i + j];
         }
       }
     });

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <type_traits>
 #include <utility>
 
 #include "ramer/backend/device/attention.hpp"
@@ -26,7 +27,10 @@ class Kernels {
  public:
   using Memory = typename Launcher::Memory;
 
-  explicit Kernels(Launcher launcher) : launcher_(std::move(launcher)) {}
+  explicit Kernels(Launcher launcher, Math math = Math::Fp32) : launcher_(std::move(launcher)), math_(math) {}
+
+  /// The arithmetic of products of floats: of gemm's and of those inside attention and the contrastive loss.
+  Math math() const { return math_; }
 
   template <class T>
   void fill(T* x, Index n, T value) const {
@@ -105,8 +109,7 @@ class Kernels {
 
   template <class T>
   void gemm(const Gemm<T>& g) const {
-    const GemmKernel<T> kernel{g};
-    run(kernel.blocks(1), kernel.shared_bytes(), kernel);
+    multiply(g, 1, 0, 0, 0);
   }
   template <class T>
   void gemm_batched(Gemm<T> g, Index batch, Index stride_a, Index stride_b, Index stride_c) const {
@@ -114,8 +117,7 @@ class Kernels {
       for (Index i = 0; i < batch; ++i, g.a += stride_a, g.b += stride_b) gemm(g);
       return;
     }
-    const GemmKernel<T> kernel{g, stride_a, stride_b, stride_c};
-    run(kernel.blocks(batch), kernel.shared_bytes(), kernel);
+    multiply(g, batch, stride_a, stride_b, stride_c);
   }
 
   template <class T>
@@ -134,8 +136,11 @@ class Kernels {
 
   template <class T>
   void attention(const Attention<T>& p) const {
-    run(attention_blocks(p, p.longest_queries()) + dead_blocks(p.dead_rows, p.all_queries()), AttentionShared<T>::bytes(),
-        AttentionKernel<T>{p, Dropping<T>(p.dropout)});
+    with_math<T>([&](auto math) {
+      using Kernel = AttentionKernel<T, decltype(math)::value>;
+      const Index blocks = attention_blocks(p, p.longest_queries()) + dead_blocks(p.dead_rows, p.all_queries());
+      run(blocks, Kernel::Shared::bytes(), Kernel{p, Dropping<T>(p.dropout)});
+    });
   }
   template <class T>
   void attention_reverse(const AttentionReverse<T>& r) const {
@@ -148,11 +153,14 @@ class Kernels {
     T* const scratch = static_cast<T*>(lease.data());
     const AttentionStatistics<T> found{scratch, scratch + statistics, scratch + 2 * statistics};
     p.out = r.out;
-    const std::size_t shared = AttentionShared<T>::bytes();
-    run(query_blocks, shared, AttentionKernel<T>{p, dropout, found});
-    // One buffer may take all three: dq is complete before dk and dv are begun.
-    run(query_blocks, shared, AttentionQueryKernel<T>{r, dropout, found});
-    if (r.dk || r.dv) run(key_blocks, shared, AttentionKeyKernel<T>{r, dropout, found});
+    with_math<T>([&](auto math) {
+      constexpr Math m = decltype(math)::value;
+      const std::size_t shared = AttentionShared<T, m>::bytes();
+      run(query_blocks, shared, AttentionKernel<T, m>{p, dropout, found});
+      // One buffer may take all three: dq is complete before dk and dv are begun.
+      run(query_blocks, shared, AttentionQueryKernel<T, m>{r, dropout, found});
+      if (r.dk || r.dv) run(key_blocks, shared, AttentionKeyKernel<T, m>{r, dropout, found});
+    });
   }
 
   template <class T>
@@ -177,7 +185,10 @@ class Kernels {
                *const all = top + cut.ranges * anchors;
       run(chunks, ClassSumKernel<T>::shared_bytes(), ClassSumKernel<T>{p, sums});
       map(class_columns, AddChunks<T, PutClassSum<T>>{sums, chunks, class_columns, PutClassSum<T>{p}});
-      run(cut.anchor_tiles * cut.ranges, DenominatorKernel<T>::shared_bytes(), DenominatorKernel<T>{p, cut, top, all});
+      with_math<T>([&](auto math) {
+        using Kernel = DenominatorKernel<T, decltype(math)::value>;
+        run(cut.anchor_tiles * cut.ranges, Kernel::shared_bytes(), Kernel{p, cut, top, all});
+      });
       run(ceil_div(anchors, AnchorKernel<T>::kAnchors), 0, AnchorKernel<T>{p, cut, top, all});
     }
     sum(anchors, ReadAnchorLoss<T>{p.anchor_loss}, T(1) / static_cast<T>(std::max<Index>(anchors, 1)),
@@ -189,15 +200,34 @@ class Kernels {
     const ContrastiveCut cut(p.rows, p.anchors(), p.rows + p.queue_rows, p.rows);
     const auto lease = launcher_.lease(bytes<T>(cut.ranges * p.rows * p.width));
     T* const partial = static_cast<T*>(lease.data());
-    const ContrastiveReverseKernel<T> kernel{p, cut, partial};
-    run(kernel.blocks(), kernel.shared_bytes(), kernel);
+    with_math<T>([&](auto math) {
+      const ContrastiveReverseKernel<T, decltype(math)::value> kernel{p, cut, partial};
+      run(kernel.blocks(), kernel.shared_bytes(), kernel);
+    });
     map(p.rows * p.width, AddRanges<T>{q, cut, partial});
   }
 
  protected:
   const Launcher& launcher() const { return launcher_; }
+  void set_math(Math math) { math_ = math; }
 
  private:
+  /// f(the arithmetic as a constant)
+  template <class T, class F>
+  void with_math(const F& f) const {
+    if constexpr (std::is_same_v<T, float>) {
+      if (math_ == Math::Tf32) return f(std::integral_constant<Math, Math::Tf32>{});
+      if (math_ == Math::Bf16) return f(std::integral_constant<Math, Math::Bf16>{});
+    }
+    f(std::integral_constant<Math, Math::Fp32>{});
+  }
+  template <class T>
+  void multiply(const Gemm<T>& g, Index batch, Index stride_a, Index stride_b, Index stride_c) const {
+    with_math<T>([&](auto math) {
+      const GemmKernel<T, decltype(math)::value> kernel{g, stride_a, stride_b, stride_c};
+      run(kernel.blocks(batch), kernel.shared_bytes(), kernel);
+    });
+  }
   template <class T>
   static std::size_t bytes(Index n) {
     return static_cast<std::size_t>(n) * sizeof(T);
@@ -222,6 +252,7 @@ class Kernels {
   }
 
   Launcher launcher_;
+  Math math_;
 };
 
 }  // namespace ramer::backend::device
