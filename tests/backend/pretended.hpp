@@ -183,6 +183,7 @@ class Pretended : public backend::device::Kernels<backend::device::StreamLaunche
   using Launcher = backend::device::StreamLauncher<PretendedDriver>;
   static constexpr const char* name = "pretended";
   explicit Pretended(std::size_t longest_graph = 0) : Kernels(Launcher()), longest_graph_(longest_graph) {}
+  bool replays() const { return longest_graph_ > 0; }
   Launcher::Hold hold() const { return launcher().hold(longest_graph_); }
   Launcher::Reading reading(std::size_t bytes) const { return launcher().reading(bytes); }
   backend::device::GraphCounts graph_counts() const { return launcher().graph_counts(); }

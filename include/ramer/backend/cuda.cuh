@@ -36,6 +36,8 @@ class Cuda : public device::Kernels<cuda::Launcher> {
   /// Returns when every kernel has run.
   void wait() const { launcher().wait(); }
   cudaStream_t stream() const { return launcher().driver().stream(); }
+  /// Whether steps are launched as graphs: those whose shapes have been seen are replayed.
+  bool replays() const { return longest_graph_ > 0; }
   /// See StreamLauncher::Hold. For steps that call this again and again in the same order.
   cuda::Launcher::Hold hold() const { return launcher().hold(longest_graph_); }
   /// See backend::Readback.

@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "ramer/core/padding.hpp"
 #include "ramer/data/loader.hpp"
 #include "ramer/train/callbacks.hpp"
 #include "ramer/train/checkpoint.hpp"
@@ -42,6 +43,15 @@ inline std::optional<double> selection_value(const ValidationRecord& v, Selectio
   }
   return std::nullopt;
 }
+
+namespace detail {
+/// Whether a backend records steps and replays those whose shapes it has seen.
+template <class Backend>
+bool replays([[maybe_unused]] const Backend& backend) {
+  if constexpr (requires { backend.replays(); }) return backend.replays();
+  return false;
+}
+}  // namespace detail
 
 /// Trains one model. The model is the caller's and must outlive the trainer; after `run` or `resume` it holds the selected
 /// parameters and state, or those at the last step if the run was interrupted.
@@ -140,10 +150,12 @@ class Trainer {
     options.batch_size = config_.batch;
     options.drop_last = drop_last_;
     options.ahead = config_.ahead;
-    options.transform = [this, by_row](Batch& batch, std::uint64_t epoch) {
+    const bool pads = detail::replays(model_.backend()) && model_.takes_padding();
+    options.transform = [this, by_row, pads](Batch& batch, std::uint64_t epoch) {
       if (by_row) kept_->attach(batch);
       if (transform) transform(batch, epoch);
       if (config_.missing.rate > 0) data::drop_modalities(batch, config_.missing, config_.seed, epoch + 1);
+      if (pads) pad_rows(batch);  // few shapes, each of which is recorded once
     };
     data::Loader loader(data::BatchBuilder(dataset_, std::move(shown)), std::move(options));
     while (progress_.epoch < config_.epochs && !out_of_patience()) {
