@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "model/sample_batch.hpp"
+#include "ramer/core/padding.hpp"
 #include "ramer/model/early_fusion.hpp"
 #include "ramer/model/model.hpp"
 #include "ramer/model/tailor.hpp"
@@ -19,8 +20,9 @@ struct Unaligned : recipe::RamerAlternating {
 /// What is traced.
 struct TraceOptions {
   std::uint64_t steps = 3;
-  bool grows = true;   ///< each batch has a sample more than the one before
-  bool ahead = false;  ///< a step is begun before the report of the one before is read
+  bool grows = true;    ///< each batch has a sample more than the one before
+  bool ahead = false;   ///< a step is begun before the report of the one before is read
+  bool padded = false;  ///< batches have dead rows up to their bucket
 };
 
 /// A small configuration of a recipe.
@@ -56,10 +58,12 @@ std::vector<double> trace(const BatchSpec& spec, Backend backend = Backend(), co
     BatchSpec drawn = spec;
     drawn.seed = step + 1;
     if (options.grows) drawn.size = spec.size + static_cast<Index>(step);
+    Batch batch = make_batch(drawn);
+    if (options.padded) pad_rows(batch);
     if (options.ahead) {
-      if (const auto report = stepper.submit(make_batch(drawn), step, 100)) note(*report);
+      if (const auto report = stepper.submit(batch, step, 100)) note(*report);
     } else {
-      note(stepper.run(make_batch(drawn), step, 100));
+      note(stepper.run(batch, step, 100));
     }
   }
   while (const auto report = stepper.finish()) note(*report);
