@@ -49,7 +49,7 @@ struct AttentionTiles {
   static constexpr int kWide = kLanes;  ///< columns of q, k, v that are in shared memory at a time
   static constexpr int kRow = kWide + 1, kScoreRow = kOtherRows + 1;
   static constexpr Index kOwn = kOwnRows * kRow, kOther = kOtherRows * kRow, kResult = 0;
-  static constexpr int kBlocksAtOnce = 0;
+  static constexpr int kBlocksAtOnce = sizeof(T) == 8 ? 3 : 0;
 
   template <class Block, class A, class B>
   RAMER_HD static void score(Block& block, typename Block::template Own<T, kPairsOfThread>& s, Index width, const A& own,

@@ -53,7 +53,11 @@ class Carver {
   template <class T>
   RAMER_HD T* take(Index n) {
     used_ = (used_ + alignof(T) - 1) / alignof(T) * alignof(T);
+#if defined(__CUDA_ARCH__)  // where a choice would hide from the compiler that this is shared memory
+    T* const result = reinterpret_cast<T*>(base_ + used_);
+#else
     T* const result = base_ ? reinterpret_cast<T*>(base_ + used_) : nullptr;
+#endif
     used_ += static_cast<std::size_t>(n) * sizeof(T);
     return result;
   }

@@ -194,7 +194,7 @@ struct ReadAnchorLoss {
 template <class T, Math math = Math::Fp32>
 struct ContrastiveReverseKernel {
   using Tile = Tiles<T, math>;
-  static constexpr int kThreads = kTileThreads;
+  static constexpr int kThreads = kTileThreads, kBlocksAtOnce = Tile::kBlocksAtOnce;
   Contrastive<T> p;
   ContrastiveCut cut;
   T* partial;
@@ -203,6 +203,10 @@ struct ContrastiveReverseKernel {
   struct Anchors {
     T *log_denominator, *share, *inverse;  // (64) each
     std::int32_t* id;
+    RAMER_HD void carve(Carver& carver) {
+      log_denominator = carver.take<T>(kTile), share = carver.take<T>(kTile), inverse = carver.take<T>(kTile);
+      id = carver.take<std::int32_t>(kTile);
+    }
   };
   struct Shared {
     typename Tile::Held *held, *weight;
@@ -210,10 +214,7 @@ struct ContrastiveReverseKernel {
     RAMER_HD std::size_t carve(std::byte* base) {
       Carver carver(base);
       held = carver.take<typename Tile::Held>(Tile::kHeld), weight = carver.take<typename Tile::Held>(Tile::kKept);
-      for (Anchors* a : {&own, &other}) {
-        a->log_denominator = carver.take<T>(kTile), a->share = carver.take<T>(kTile), a->inverse = carver.take<T>(kTile);
-        a->id = carver.take<std::int32_t>(kTile);
-      }
+      own.carve(carver), other.carve(carver);
       return carver.used();
     }
   };
@@ -237,9 +238,9 @@ struct ContrastiveReverseKernel {
       clear<Block, T, kOfTile>(block, s);
       Tile::multiply(block, s, p.width, ContrastiveRow<T>{p, row, cut.rows}, true, ContrastiveRow<T>{p, first, cut.total},
                      true, shared.held, tile > begin);
-      block.each([&](int t) {
-        RAMER_UNROLL
-        for (int i = 0; i < Tile::kRows; ++i) {
+      RAMER_UNROLL
+      for (int i = 0; i < Tile::kRows; ++i) {
+        block.each([&](int t) {  // a row after the other, for fewer registers
           RAMER_UNROLL
           for (int j = 0; j < Tile::kColumns; j += 2) {
             const int x = Tile::row(t, i), y = Tile::column(t, j);
@@ -252,8 +253,8 @@ struct ContrastiveReverseKernel {
             };
             Tile::keep(shared.weight, x, y, weight(0), weight(1));
           }
-        }
-      });
+        });
+      }
       Tile::multiply_kept(
           block, sum, shared.weight,
           [&](int j, Index a) {

@@ -137,7 +137,7 @@ requires(math != Math::Fp32) struct Tiles<float, math> {
 
  private:
   RAMER_HD static Words words(const Held* slice, bool along_depth) {
-    return along_depth ? Words{slice, kRowApart, 1} : Words{slice, 1, kWordApart};
+    return {slice, along_depth ? kRowApart : 1, along_depth ? 1 : kWordApart};
   }
   template <class F>
   RAMER_HD static void fill(int t, Index from, Index depth, const F& f, bool along_depth, Held* slice) {
@@ -152,12 +152,12 @@ requires(math != Math::Fp32) struct Tiles<float, math> {
   }
   /// sum += a b over the words of a slice. Ends behind a barrier.
   template <class Block>
-  RAMER_HD static void add(Block& block, Sum<Block>& sum, const Words& a, const Words& b) {
+  RAMER_HD static void add(Block& block, Sum<Block>& sum, const Words a, const Words b) {
     typename Block::template Own<std::uint32_t, 4> x(block);
     typename Block::template Own<std::uint32_t, 2 * kPieces> y(block);
     RAMER_UNROLL
     for (int from = 0; from < kSlice; from += kFragmentWords) {
-      block.own([&](int t) {
+      block.own([&x, &y, a, b, from](int t) {
         RAMER_UNROLL
         for (int k = 0; k < 4; ++k) x(t)[k] = a(first_row(t) + fragment_a_row(t, k), from + fragment_a_word(t, k));
         RAMER_UNROLL
