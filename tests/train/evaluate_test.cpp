@@ -170,14 +170,7 @@ TEST_CASE("Loss terms outside training: means over samples, which change no scor
     Batch batch;
     const auto part = samples.subspan(at, std::min<std::size_t>(16, all.size() - at));
     data::make_batch(data, part, shown, batch);
-    Workspace<Small> workspace;
-    backend::Cpu backend(1);
-    model.module().build_plan(workspace.plan, batch, false, RandomStream());
-    Small::E::Tape tape(backend, workspace.memory, true);
-    nn::Context<Small::E> ctx{tape};
-    const auto out = model.module().forward(ctx, batch, workspace.plan, model.state(), 0);
-    for (const auto& term : out.terms.list())
-      sums[std::string(term.name)] += static_cast<double>(*term.value.data()) * static_cast<double>(part.size());
+    for (const auto& [name, value] : recorded_terms(model, batch)) sums[name] += value * static_cast<double>(part.size());
   }
   REQUIRE(terms.size() == sums.size());
   CHECK(terms.size() >= 8);

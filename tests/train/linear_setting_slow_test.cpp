@@ -10,6 +10,7 @@
 #include "ramer/model/pooled_features.hpp"
 #include "ramer/train/schema.hpp"
 #include "ramer/train/trainer.hpp"
+#include "train/support.hpp"
 
 namespace {
 

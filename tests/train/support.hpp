@@ -1,7 +1,8 @@
-// A small RAMer on the CPU and what its training leaves, for the tests of training.
+// A small RAMer on the CPU and what its training leaves, for the tests of training. It is compiled once, in support.cpp.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 
 #include "ramer/backend/cpu.hpp"
@@ -10,6 +11,16 @@
 namespace ramer::testing {
 
 using Small = Model<recipe::Ramer, backend::Cpu, Float>;
+
+}  // namespace ramer::testing
+
+extern template class ramer::Model<ramer::recipe::Ramer, ramer::backend::Cpu, ramer::Float>;
+extern template class ramer::train::Stepper<ramer::testing::Small>;
+extern template class ramer::train::Trainer<ramer::testing::Small>;
+extern template ramer::testing::Small ramer::train::load_model<ramer::recipe::Ramer, ramer::backend::Cpu, ramer::Float>(
+    const Checkpoint&, backend::Cpu);
+
+namespace ramer::testing {
 
 /// Hidden 16, one layer, a queue of 32; with dropout.
 inline Small::Config small_config() {
@@ -26,6 +37,9 @@ inline Small::Config small_config() {
 inline Small small_model(const data::Dataset& data, int threads = 1, std::uint64_t seed = 3) {
   return Small(train::make_schema(data), small_config(), backend::Cpu(threads), seed);
 }
+
+/// Loss terms of a batch outside training, on a tape that records.
+std::map<std::string, double> recorded_terms(const Small& model, const Batch& batch);
 
 /// What a run leaves, byte for byte.
 struct RunBytes {

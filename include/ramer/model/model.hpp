@@ -49,23 +49,11 @@ class Model {
   static constexpr int phases = Module::phases;
 
   /// Start values depend on `seed` and each parameter's name.
-  Model(Schema schema, const Config& config, Backend backend = Backend(), std::uint64_t seed = 42)
-      : schema_(std::move(schema)),
-        backend_(std::move(backend)),
-        module_(std::make_unique<Module>(schema_, checked(config, "model"))) {
-    parameters_ = nn::register_parameters<E>(*module_, backend_, seed);
-    state_ = module_->make_state(seed, backend_);
-  }
+  Model(Schema schema, const Config& config, Backend backend = Backend(), std::uint64_t seed = 42);
 
   /// All zeros, for what is about to be loaded: drawing start values takes longer than reading a file.
   struct Blank {};
-  Model(Schema schema, const Config& config, Backend backend, Blank)
-      : schema_(std::move(schema)),
-        backend_(std::move(backend)),
-        module_(std::make_unique<Module>(schema_, checked(config, "model"))) {
-    parameters_ = nn::register_parameters<E>(*module_);
-    state_ = module_->blank_state();
-  }
+  Model(Schema schema, const Config& config, Backend backend, Blank);
 
   /// What it was made for.
   const Schema& schema() const { return schema_; }
@@ -114,23 +102,7 @@ class Model {
 
   /// Scores (B, C) in [0, 1] of a batch, into `scores` (resized). Labels are looked at for loss terms alone. @throws DataError for a
   /// batch that does not fit the model; model and scores are then as before
-  void predict(const Batch& batch, Workspace<Model>& workspace, std::vector<Real>& scores, const Look& look = {}) const {
-    Backend backend = backend_;
-    module_->build_plan(workspace.plan, batch, false, RandomStream(), look.terms != nullptr);
-    typename E::Tape tape(backend, workspace.memory, false);
-    nn::Context<E> ctx{tape};
-    ctx.taps = look.taps;
-    const Outputs<E> out = module_->forward(ctx, batch, workspace.plan, state_, 0);
-    scores.resize(static_cast<std::size_t>(out.score.size()));
-    backend.to_host(out.score.data(), out.score.size(), scores.data());
-    if (!look.terms) return;
-    look.terms->clear();
-    for (const auto& term : out.terms.list()) {
-      Real value = 0;
-      backend.to_host(term.value.data(), 1, &value);
-      look.terms->push_back({term.name, static_cast<double>(value)});
-    }
-  }
+  void predict(const Batch& batch, Workspace<Model>& workspace, std::vector<Real>& scores, const Look& look = {}) const;
 
  private:
   Schema schema_;
@@ -139,5 +111,45 @@ class Model {
   std::vector<Parameter*> parameters_;
   State state_;
 };
+
+// Outside the class: what `extern template class` says is compiled elsewhere, g++ then leaves alone.
+
+template <class R, class Backend, class Precision>
+Model<R, Backend, Precision>::Model(Schema schema, const Config& config, Backend backend, std::uint64_t seed)
+    : schema_(std::move(schema)),
+      backend_(std::move(backend)),
+      module_(std::make_unique<Module>(schema_, checked(config, "model"))) {
+  parameters_ = nn::register_parameters<E>(*module_, backend_, seed);
+  state_ = module_->make_state(seed, backend_);
+}
+
+template <class R, class Backend, class Precision>
+Model<R, Backend, Precision>::Model(Schema schema, const Config& config, Backend backend, Blank)
+    : schema_(std::move(schema)),
+      backend_(std::move(backend)),
+      module_(std::make_unique<Module>(schema_, checked(config, "model"))) {
+  parameters_ = nn::register_parameters<E>(*module_);
+  state_ = module_->blank_state();
+}
+
+template <class R, class Backend, class Precision>
+void Model<R, Backend, Precision>::predict(const Batch& batch, Workspace<Model>& workspace, std::vector<Real>& scores,
+                                           const Look& look) const {
+  Backend backend = backend_;
+  module_->build_plan(workspace.plan, batch, false, RandomStream(), look.terms != nullptr);
+  typename E::Tape tape(backend, workspace.memory, false);
+  nn::Context<E> ctx{tape};
+  ctx.taps = look.taps;
+  const Outputs<E> out = module_->forward(ctx, batch, workspace.plan, state_, 0);
+  scores.resize(static_cast<std::size_t>(out.score.size()));
+  backend.to_host(out.score.data(), out.score.size(), scores.data());
+  if (!look.terms) return;
+  look.terms->clear();
+  for (const auto& term : out.terms.list()) {
+    Real value = 0;
+    backend.to_host(term.value.data(), 1, &value);
+    look.terms->push_back({term.name, static_cast<double>(value)});
+  }
+}
 
 }  // namespace ramer

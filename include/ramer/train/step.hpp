@@ -70,15 +70,7 @@ class Stepper {
   using E = typename ModelType::E;
 
   /// The model must outlive it. Draws depend on `seed`.
-  Stepper(ModelType& model, const OptimizerConfig& optimizer, std::uint64_t seed)
-      : model_(model),
-        gradients_(model.make_gradients()),
-        optimizer_(optimizer, model.parameters(), model.backend()),
-        results_(Shape{Index{ModelType::phases * kResults}}),
-        given_up_(Shape{Index{1}}),
-        seed_(seed) {
-    model.backend().map(1, detail::ClearFlag{given_up_.data()});
-  }
+  Stepper(ModelType& model, const OptimizerConfig& optimizer, std::uint64_t seed);
 
   /// Begins a step on a batch with labels, which may be changed as soon as this returns. Draws depend on (seed, step). Once two steps
   /// of its size have been, it allocates nothing.
@@ -86,37 +78,7 @@ class Stepper {
   ///   there is one
   /// @throws NumericError naming term, step and samples when a loss or the gradient of the step that would be reported is not finite.
   ///   What the phase at hand would have changed is then unchanged, and so is everything since; nothing is under way any more
-  std::optional<StepReport> submit(const Batch& batch, std::uint64_t step, double total_steps, nn::Taps<E>* taps = nullptr) {
-    require<DataError>(batch.has_labels(), "a training batch needs labels");
-    Flight& flight = flights_[(first_ + under_way_) % kMostFlights];
-    auto& backend = model_.backend();
-    {
-      [[maybe_unused]] const auto held = detail::hold_launches(backend);
-      model_.module().build_plan(workspace_.plan, batch, true, RandomStream(seed_, name_hash("shuffle"), step));
-      if constexpr (!E::Memory::host) workspace_.memory.begin_step();
-      flight.begin(batch, step);
-      gradients_.begin_step();
-      for (int phase = 0; phase < ModelType::phases; ++phase) {
-        typename E::Tape tape(backend, workspace_.memory, true);
-        nn::Context<E> ctx{tape, &gradients_, true, seed_, step, phase + 1 == ModelType::phases ? taps : nullptr};
-        ctx.given_up = given_up_.data();
-        if constexpr (!E::Memory::host) ctx.step_at = ctx.device(flight.step_number);
-        const Outputs<E> out = model_.module().forward(ctx, batch, workspace_.plan, model_.state(), phase);
-        double* const results = results_.data() + phase * kResults;
-        collect(ctx, out, results, flight.phases[static_cast<std::size_t>(phase)]);
-        out.terms.reverse(tape);
-        flight.phases[static_cast<std::size_t>(phase)].steps_before = optimizer_.steps();
-        optimizer_.step(
-            gradients_, total_steps, backend, [&](const auto& p) { return ModelType::Module::in_phase(p.name, phase); },
-            [&](const auto& table) { return ctx.device(table); }, given_up_.data());
-        backend.copy(optimizer_.norm(), 1, results + loss::kMostTerms);
-        if (out.defined) model_.module().commit(ctx, workspace_.plan, out, model_.state());
-      }
-      flight.results.start(backend, results_.data(), results_.size());
-    }
-    if (++under_way_ < kMostFlights) return std::nullopt;
-    return land();
-  }
+  std::optional<StepReport> submit(const Batch& batch, std::uint64_t step, double total_steps, nn::Taps<E>* taps = nullptr);
   /// Waits for the earliest step that has not been reported. @return none if there is none @throws NumericError, as `submit`
   std::optional<StepReport> finish() {
     if (under_way_ == 0) return std::nullopt;
@@ -187,29 +149,7 @@ class Stepper {
   }
 
   /// The report of the earliest step under way, once it is there.
-  StepReport land() {
-    Flight& flight = flights_[first_];
-    first_ = (first_ + 1) % kMostFlights;
-    --under_way_;
-    const std::span<const double> results = flight.results.wait();
-    StepReport report;
-    for (std::size_t p = 0; p < flight.phases.size(); ++p) {
-      const Phase& phase = flight.phases[p];
-      const auto values = results.subspan(p * kResults, kResults);
-      report.term_count = phase.count;
-      report.total = 0;
-      report.gradient_norm = values[loss::kMostTerms];
-      for (std::size_t i = 0; i < phase.count; ++i) {
-        const auto& [name, weight, adjoint] = phase.terms[i];
-        report.terms[i] = {name, values[i], weight};
-        if (weight != 0) report.total += weight * values[i];
-        if (!std::isfinite(values[i]) && adjoint != 0) give_up(phase, "loss term ", name, " is ", values[i], flight.where());
-      }
-      if (!std::isfinite(report.gradient_norm))
-        give_up(phase, "the gradient's norm is ", report.gradient_norm, flight.where());
-    }
-    return report;
-  }
+  StepReport land();
   /// Nothing has been changed since the phase began; the host counts so too.
   template <class... Text>
   [[noreturn]] void give_up(const Phase& phase, const Text&... text) {
@@ -229,5 +169,77 @@ class Stepper {
   std::size_t first_ = 0, under_way_ = 0;
   std::uint64_t seed_;
 };
+
+// Outside the class: what `extern template class` says is compiled elsewhere, g++ then leaves alone.
+
+template <class ModelType>
+Stepper<ModelType>::Stepper(ModelType& model, const OptimizerConfig& optimizer, std::uint64_t seed)
+    : model_(model),
+      gradients_(model.make_gradients()),
+      optimizer_(optimizer, model.parameters(), model.backend()),
+      results_(Shape{Index{ModelType::phases * kResults}}),
+      given_up_(Shape{Index{1}}),
+      seed_(seed) {
+  model.backend().map(1, detail::ClearFlag{given_up_.data()});
+}
+
+template <class ModelType>
+std::optional<StepReport> Stepper<ModelType>::submit(const Batch& batch, std::uint64_t step, double total_steps,
+                                                     nn::Taps<E>* taps) {
+  require<DataError>(batch.has_labels(), "a training batch needs labels");
+  Flight& flight = flights_[(first_ + under_way_) % kMostFlights];
+  auto& backend = model_.backend();
+  {
+    [[maybe_unused]] const auto held = detail::hold_launches(backend);
+    model_.module().build_plan(workspace_.plan, batch, true, RandomStream(seed_, name_hash("shuffle"), step));
+    if constexpr (!E::Memory::host) workspace_.memory.begin_step();
+    flight.begin(batch, step);
+    gradients_.begin_step();
+    for (int phase = 0; phase < ModelType::phases; ++phase) {
+      typename E::Tape tape(backend, workspace_.memory, true);
+      nn::Context<E> ctx{tape, &gradients_, true, seed_, step, phase + 1 == ModelType::phases ? taps : nullptr};
+      ctx.given_up = given_up_.data();
+      if constexpr (!E::Memory::host) ctx.step_at = ctx.device(flight.step_number);
+      const Outputs<E> out = model_.module().forward(ctx, batch, workspace_.plan, model_.state(), phase);
+      double* const results = results_.data() + phase * kResults;
+      collect(ctx, out, results, flight.phases[static_cast<std::size_t>(phase)]);
+      out.terms.reverse(tape);
+      flight.phases[static_cast<std::size_t>(phase)].steps_before = optimizer_.steps();
+      optimizer_.step(
+          gradients_, total_steps, backend, [&](const auto& p) { return ModelType::Module::in_phase(p.name, phase); },
+          [&](const auto& table) { return ctx.device(table); }, given_up_.data());
+      backend.copy(optimizer_.norm(), 1, results + loss::kMostTerms);
+      if (out.defined) model_.module().commit(ctx, workspace_.plan, out, model_.state());
+    }
+    flight.results.start(backend, results_.data(), results_.size());
+  }
+  if (++under_way_ < kMostFlights) return std::nullopt;
+  return land();
+}
+
+template <class ModelType>
+StepReport Stepper<ModelType>::land() {
+  Flight& flight = flights_[first_];
+  first_ = (first_ + 1) % kMostFlights;
+  --under_way_;
+  const std::span<const double> results = flight.results.wait();
+  StepReport report;
+  for (std::size_t p = 0; p < flight.phases.size(); ++p) {
+    const Phase& phase = flight.phases[p];
+    const auto values = results.subspan(p * kResults, kResults);
+    report.term_count = phase.count;
+    report.total = 0;
+    report.gradient_norm = values[loss::kMostTerms];
+    for (std::size_t i = 0; i < phase.count; ++i) {
+      const auto& [name, weight, adjoint] = phase.terms[i];
+      report.terms[i] = {name, values[i], weight};
+      if (weight != 0) report.total += weight * values[i];
+      if (!std::isfinite(values[i]) && adjoint != 0) give_up(phase, "loss term ", name, " is ", values[i], flight.where());
+    }
+    if (!std::isfinite(report.gradient_norm))
+      give_up(phase, "the gradient's norm is ", report.gradient_norm, flight.where());
+  }
+  return report;
+}
 
 }  // namespace ramer::train

@@ -68,24 +68,7 @@ class Trainer {
 
   /// @param split the samples that train and validate; without validation samples the last epoch's model is selected
   /// @throws ConfigError; DataError for data without labels or training samples, or that do not fit the model
-  Trainer(ModelType& model, data::Dataset dataset, data::SplitSamples split, const TrainerConfig& config)
-      : model_(model),
-        dataset_(std::move(dataset)),
-        split_(std::move(split)),
-        config_(checked(config, "train")),
-        sampler_(dataset_, split_.train, config_.order, config_.seed),
-        stepper_(model, config_.optimizer, config_.seed) {
-    require<DataError>(dataset_.has_labels(), dataset_.origin(), ": no 'labels'; training needs them");
-    require<DataError>(!split_.train.empty(), dataset_.origin(), ": no training samples");
-    for (const std::int32_t sample : split_.train)
-      require<DataError>(sample >= 0 && sample < dataset_.size(), dataset_.origin(), ": sample ", sample,
-                         " asked for; there are ", dataset_.size());
-    const auto n = static_cast<Index>(split_.train.size());
-    drop_last_ = config_.drop_last && n >= config_.batch;
-    batches_ = drop_last_ ? n / config_.batch : (n + config_.batch - 1) / config_.batch;
-    if (!split_.validation.empty()) truth_ = truth_of(dataset_, split_.validation, model.schema().labels);
-    progress_.data = detail::DataRecord(dataset_, split_);
-  }
+  Trainer(ModelType& model, data::Dataset dataset, data::SplitSamples split, const TrainerConfig& config);
 
   /// As given.
   const TrainerConfig& config() const { return config_; }
@@ -101,31 +84,11 @@ class Trainer {
   /// is written.
   /// @throws NumericError when a loss, a gradient or a score is not finite: the files of the last checkpoint then stay
   /// @throws IoError
-  TrainResult run(const std::filesystem::path& folder = {}) {
-    const detail::DataRecord data = progress_.data;
-    progress_ = {};
-    progress_.data = data;
-    sums_.clear();
-    selected_ = {};
-    stepper_.optimizer().reset(model_.backend());
-    folder_ = detail::RunFolder(folder);
-    if (folder_) {
-      folder_.create();
-      save_state();
-      save_outcome();
-    }
-    return loop();
-  }
+  TrainResult run(const std::filesystem::path& folder = {});
   /// Goes on with the run in `folder`, or ends at once if it is complete. `epochs`, `patience` and what is written when may
   /// have changed since; of a different number of epochs the learning rate's schedule takes notice.
   /// @throws IoError, ConfigError for a run that is not there, or that is of another model, configuration or data
-  TrainResult resume(const std::filesystem::path& folder) {
-    folder_ = detail::RunFolder(folder);
-    load_state();
-    folder_.create();
-    save_outcome();
-    return loop();
-  }
+  TrainResult resume(const std::filesystem::path& folder);
 
   /// What runs the steps, for whoever inspects or times them.
   Stepper<ModelType>& stepper() { return stepper_; }
@@ -348,6 +311,54 @@ class Trainer {
   Snapshot selected_, current_;  // `current_`: only to reuse its memory
   std::vector<std::int32_t> order_;
 };
+
+// Outside the class: what `extern template class` says is compiled elsewhere, g++ then leaves alone.
+
+template <class ModelType>
+Trainer<ModelType>::Trainer(ModelType& model, data::Dataset dataset, data::SplitSamples split, const TrainerConfig& config)
+    : model_(model),
+      dataset_(std::move(dataset)),
+      split_(std::move(split)),
+      config_(checked(config, "train")),
+      sampler_(dataset_, split_.train, config_.order, config_.seed),
+      stepper_(model, config_.optimizer, config_.seed) {
+  require<DataError>(dataset_.has_labels(), dataset_.origin(), ": no 'labels'; training needs them");
+  require<DataError>(!split_.train.empty(), dataset_.origin(), ": no training samples");
+  for (const std::int32_t sample : split_.train)
+    require<DataError>(sample >= 0 && sample < dataset_.size(), dataset_.origin(), ": sample ", sample,
+                       " asked for; there are ", dataset_.size());
+  const auto n = static_cast<Index>(split_.train.size());
+  drop_last_ = config_.drop_last && n >= config_.batch;
+  batches_ = drop_last_ ? n / config_.batch : (n + config_.batch - 1) / config_.batch;
+  if (!split_.validation.empty()) truth_ = truth_of(dataset_, split_.validation, model.schema().labels);
+  progress_.data = detail::DataRecord(dataset_, split_);
+}
+
+template <class ModelType>
+TrainResult Trainer<ModelType>::run(const std::filesystem::path& folder) {
+  const detail::DataRecord data = progress_.data;
+  progress_ = {};
+  progress_.data = data;
+  sums_.clear();
+  selected_ = {};
+  stepper_.optimizer().reset(model_.backend());
+  folder_ = detail::RunFolder(folder);
+  if (folder_) {
+    folder_.create();
+    save_state();
+    save_outcome();
+  }
+  return loop();
+}
+
+template <class ModelType>
+TrainResult Trainer<ModelType>::resume(const std::filesystem::path& folder) {
+  folder_ = detail::RunFolder(folder);
+  load_state();
+  folder_.create();
+  save_outcome();
+  return loop();
+}
 
 }  // namespace ramer::train
 
