@@ -72,7 +72,7 @@ class Profiled {
     inner_.from_host(from, n, to);
   }
   /// What a device has besides (backend::Cuda). Launches that are timed are not held back.
-  auto hold() const requires requires(const Inner& b) { b.hold(); }
+  auto hold() const requires requires(const Inner& b) { b.with_graphs(0).hold(); }
   { return (profile_ ? inner_.with_graphs(0) : inner_).hold(); }
   auto reading(std::size_t bytes) const requires requires(const Inner& b) { b.reading(std::size_t{}); }
   { return inner_.reading(bytes); }

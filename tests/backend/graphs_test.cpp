@@ -1,7 +1,12 @@
 // Launches that are held back and made as graphs: the same bits as kernel after kernel, whatever the driver refuses.
 #include <doctest/doctest.h>
 
+#include <cmath>
+#include <condition_variable>
+#include <mutex>
 #include <numeric>
+#include <optional>
+#include <thread>
 #include <type_traits>
 
 #include "backend/pretended.hpp"
@@ -199,6 +204,152 @@ TEST_CASE("More uploads than there is pinned memory arrive whole, held back or n
       CHECK(right);
     }
   }
+}
+
+namespace {
+
+/// Fails in the middle of a forward pass.
+template <class E>
+struct Stops : nn::Taps<E> {
+  int left;
+  explicit Stops(int after) : left(after) {}
+  void on(std::string_view, Index, const typename E::Real*, Index, autodiff::Slot<typename E::Real>*,
+          typename E::Tape&) override {
+    if (--left == 0) throw DataError("stops");
+  }
+};
+
+/// Steps of which some fail on the way while others are under way, predictions between them, and what is left of it all.
+std::vector<double> eventful(const Pretended& b, bool ahead) {
+  using M = Model<recipe::Ramer, Pretended, Float>;
+  test::BatchSpec spec;
+  spec.size = spec.persons = spec.segments = 2, spec.modalities = {"text", "audio"};
+  M model(test::schema_of(spec), test::small_config<M>(), b, 7);
+  train::Stepper<M> stepper(model, test::fast_optimizer(), 5);
+  std::vector<double> reported, predicted;
+  const auto note = [&](const std::optional<train::StepReport>& report) {
+    if (!report) return;
+    for (const auto& term : report->list()) reported.push_back(term.value);
+  };
+  enum class Act { Step, Stop, Misfit, Predict };
+  constexpr Act acts[] = {Act::Step, Act::Step, Act::Stop,   Act::Step, Act::Stop, Act::Step, Act::Predict,
+                          Act::Step, Act::Step, Act::Misfit, Act::Step, Act::Stop, Act::Stop, Act::Step};
+  std::uint64_t number = 0;
+  for (const Act act : acts) {
+    test::BatchSpec drawn = spec;
+    drawn.seed = ++number, drawn.size = 2 + static_cast<Index>(number % 3);
+    Batch batch = test::make_batch(drawn);
+    if (act == Act::Misfit) batch.modalities.pop_back();
+    Stops<M::E> stops(static_cast<int>(number % 7) + 1);
+    if (act == Act::Predict) {
+      std::vector<float> scores;
+      model.predict(batch, stepper.workspace(), scores);
+      predicted.insert(predicted.end(), scores.begin(), scores.end());
+      continue;
+    }
+    try {
+      note(stepper.submit(batch, number, 100, act == Act::Stop ? &stops : nullptr));
+      CHECK(act == Act::Step);
+    } catch (const DataError&) {
+      CHECK(act != Act::Step);
+    }
+    while (!ahead && stepper.under_way() > 0) note(stepper.finish());
+  }
+  while (stepper.under_way() > 0) note(stepper.finish());
+  reported.insert(reported.end(), predicted.begin(), predicted.end());
+  return reported;
+}
+
+}  // namespace
+
+TEST_CASE("Steps that fail on the way, with others under way, leave uploads and kernels in order") {
+  const auto plain = eventful(Pretended(0), false);
+  for (const bool eager : {false, true}) {
+    PretendedDriver::eager_uploads = eager;
+    for (const std::size_t longest : {40, 100000}) CHECK(eventful(Pretended(longest), true) == plain);
+  }
+  PretendedDriver::eager_uploads = false;
+}
+
+TEST_CASE("Steps of two threads that overlap take turns with pinned memory, too") {
+  const std::size_t before = PretendedDriver::pinned_bytes();
+  const Pretended b(1000);
+  constexpr int kSteps = 40;
+  const Index n = Index{1} << 17;
+  Tensor<double, 1, Pretended::Memory> x(Shape{4 * n}), sum(Shape{Index{1}});
+  b.fill(sum.data(), Index{1}, 0.0);
+  std::mutex mutex;
+  std::condition_variable changed;
+  int turn = 0;
+  const auto wait_for = [&](int step) {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return turn >= std::min(step, kSteps); });
+  };
+  const auto work = [&](int first) {
+    std::vector<double> host(static_cast<std::size_t>(n));
+    for (int step = first; step < kSteps; step += 2) {
+      wait_for(step);
+      const auto held = b.hold();  // while the other one's is there
+      std::fill(host.begin(), host.end(), step);
+      double* const place = x.data() + step % 4 * n;
+      b.from_host_ahead(host.data(), n, place);
+      b.sum(n, test::Square<double>{place}, 1.0, backend::Target<double>{sum.data(), true});
+      {
+        const std::lock_guard lock(mutex);
+        turn = step + 1;
+      }
+      changed.notify_all();
+      wait_for(step + 2);
+    }
+  };
+  std::thread other(work, 1);
+  work(0);
+  other.join();
+  double expected = 0, there = 0;
+  for (int step = 0; step < kSteps; ++step) expected += static_cast<double>(n) * step * step;
+  b.to_host(sum.data(), Index{1}, &there);
+  CHECK(there == expected);
+  CHECK(PretendedDriver::pinned_bytes() - before <= (std::size_t{16} << 20));
+}
+
+TEST_CASE("An upload that is refused is not tried again") {
+  const Pretended b(1000);
+  Tensor<double, 1, Pretended::Memory> x(Shape{Index{8}});
+  std::vector<double> host(1000, 2.0);
+  {
+    const auto held = b.hold();
+    b.from_host_ahead(host.data(), Index{1000}, x.data());  // more than there is room for
+    double there = 0;
+    CHECK_THROWS_AS(b.to_host(x.data(), Index{1}, &there), std::logic_error);
+  }
+  for (int step = 0; step < 3; ++step) {
+    const auto held = b.hold();
+    b.from_host_ahead(host.data(), Index{8}, x.data());
+    CHECK_NOTHROW(b.to_host(x.data(), Index{8}, host.data()));
+  }
+  CHECK(host[7] == 2.0);
+}
+
+TEST_CASE("A report that an error kept from being read is read afterwards") {
+  using M = Model<recipe::Ramer, Pretended, Float>;
+  test::BatchSpec spec;
+  spec.size = spec.persons = spec.segments = 2, spec.modalities = {"text", "audio"};
+  const Pretended b(1000);
+  M model(test::schema_of(spec), test::small_config<M>(), b, 7);
+  train::Stepper<M> stepper(model, test::fast_optimizer(), 5);
+  Batch bad = test::make_batch(spec);
+  for (float& x : bad.modalities[0].features) x = x != 0 ? INFINITY : 0;
+  CHECK_FALSE(stepper.submit(bad, 0, 100));
+  double unused = 0;
+  {
+    const auto held = b.hold();
+    b.map(Index{1} << 50, Twice{&unused});  // somebody else's mistake
+  }
+  CHECK_THROWS_AS(stepper.finish(), DeviceError);
+  CHECK_THROWS_AS(stepper.finish(), NumericError);
+  CHECK_FALSE(stepper.finish());
+  const auto first = stepper.run(test::make_batch(spec), 1, 100), second = stepper.run(test::make_batch(spec), 2, 100);
+  CHECK(second.total != first.total);  // it goes on
 }
 
 TEST_CASE("Scratch that grows and memory that is freed wait for the launches that name them") {

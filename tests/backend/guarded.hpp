@@ -72,6 +72,15 @@ class GuardedMemory {
     return at >= self().base_ && at < self().base_ + kSize;
   }
 
+  /// Whether all of these bytes are of one block.
+  static bool holds_in_one_block(const void* p, std::size_t bytes) {
+    GuardedMemory& m = self();
+    const std::lock_guard lock(m.mutex_);
+    const auto at = static_cast<std::size_t>(static_cast<const std::byte*>(p) - m.base_);
+    const auto block = m.used_.upper_bound(at);
+    return block != m.used_.begin() && at + bytes <= std::prev(block)->first + std::prev(block)->second;
+  }
+
   /// While one of these lives, the memory can be touched.
   class Open {
    public:

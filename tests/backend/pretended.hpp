@@ -112,6 +112,7 @@ class PretendedDriver {
     if (block == pinned_blocks().begin() ||
         static_cast<const std::byte*>(pinned) + bytes > std::prev(block)->first + std::prev(block)->second)
       throw std::logic_error("copies from memory that is not pinned");
+    if (!Memory::holds_in_one_block(to, bytes)) throw std::logic_error("copies to more than a block of memory");
     stream->push([=] { EmulatedLauncher<HostBlock::Order::Forward>{}.from_host(pinned, bytes, to); });
     if (eager_uploads && !stream->recording) stream->run_until(stream->issued());
   }
@@ -132,6 +133,11 @@ class PretendedDriver {
   static void unpin(void* p) {
     pinned_blocks().erase(static_cast<std::byte*>(p));
     delete[] static_cast<std::byte*>(p);
+  }
+  static std::size_t pinned_bytes() {
+    std::size_t all = 0;
+    for (const auto& [block, bytes] : pinned_blocks()) all += bytes;
+    return all;
   }
   static Event event() { return new Place; }
   static void record(Event event, Stream stream) {

@@ -154,6 +154,28 @@ TEST_CASE_TEMPLATE("Kept rows predict as the numbers do, converted where the mod
   CHECK_FALSE(train::DeviceData<HostMemory>::keep(on_host, data, kPlenty).has_value());
 }
 
+TEST_CASE("A run that a callback ended with an exception leaves nothing to the next one") {
+  using M = Model<recipe::Ramer, Device, Float>;
+  const auto data = small_data(60);
+  const auto run = [&](bool after_another) {
+    M model(train::make_schema(data), kept_config<M>(), Device(), 3);
+    train::TrainerConfig config = small_training(2);
+    train::Trainer<M> trainer(model, data, data::split_samples(data), config);
+    if (after_another) {
+      trainer.callbacks.on_step = [](const train::StepEvent& e) {
+        if (e.step == 1) throw DataError("enough");
+      };
+      CHECK_THROWS_AS(trainer.run(), DataError);
+      CHECK(trainer.stepper().under_way() > 0);
+    }
+    std::vector<std::uint64_t> steps;
+    trainer.callbacks.on_step = [&](const train::StepEvent& e) { steps.push_back(e.step); };
+    CHECK(trainer.run().history.size() == 2);
+    return steps;
+  };
+  CHECK(run(true) == run(false));
+}
+
 TEST_CASE("The guard guards: a kernel that is given a host pointer is refused") {
   const Device device;
   std::vector<double> host(4);

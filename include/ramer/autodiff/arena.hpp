@@ -20,6 +20,8 @@ class Arena {
   static constexpr std::size_t kAlignment = 64;  ///< of everything that is handed out, in bytes
   /// Unless more is asked for at once. What is not written to costs the host nothing; a device gives all of it.
   static constexpr std::size_t kLargestBlock = std::size_t{Memory::host ? 128 : 32} << 20;
+  /// At the end of a block of a device: arrays of two blocks are never neighbours, which a copy might be tempted to take at once.
+  static constexpr std::size_t kGap = Memory::host ? 0 : kAlignment;
 
   /// Asks for nothing yet; the first block will have `first_block` bytes.
   explicit Arena(std::size_t first_block = std::size_t{1} << 20) : next_block_(first_block) {}
@@ -42,12 +44,12 @@ class Arena {
   /// The same in bytes.
   void* allocate_bytes(std::size_t bytes) {
     bytes = (std::max<std::size_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
-    while (block_ < blocks_.size() && used_ + bytes > blocks_[block_].size) {
+    while (block_ < blocks_.size() && used_ + bytes + kGap > blocks_[block_].size) {
       ++block_;
       used_ = 0;
     }
     if (block_ == blocks_.size()) {
-      const std::size_t size = std::max(bytes, next_block_);
+      const std::size_t size = std::max(bytes + kGap, next_block_);
       blocks_.reserve(blocks_.size() + 1);
       blocks_.push_back({static_cast<std::byte*>(Memory::allocate(size)), size});
       next_block_ = std::max(next_block_, std::min(size * 2, kLargestBlock));

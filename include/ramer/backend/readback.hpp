@@ -20,7 +20,10 @@ class Readback {
   void start(Backend& backend, const double* from, Index n) {
     count_ = static_cast<std::size_t>(n);
     if constexpr (kLater) {
-      if (!reading_) reading_ = backend.reading(count_ * sizeof(double));
+      if (count_ > room_) {
+        reading_ = backend.reading(count_ * sizeof(double));
+        room_ = count_;
+      }
       reading_.start(from, count_ * sizeof(double));
     } else {
       reading_.resize(count_);
@@ -45,7 +48,7 @@ class Readback {
     }
   }
   decltype(make(nullptr)) reading_;
-  std::size_t count_ = 0;
+  std::size_t count_ = 0, room_ = 0;
 };
 
 }  // namespace ramer::backend

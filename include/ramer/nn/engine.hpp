@@ -56,7 +56,8 @@ struct Context {
   Taps<E>* taps = nullptr;                 ///< null: nobody looks
   int frozen = 0;                          ///< above 0: parameters are constants (see Frozen)
   const std::uint32_t* step_at = nullptr;  ///< where kernels find `step`; null: they are told
-  const std::int32_t* given_up = nullptr;  ///< where kernels find whether this step must change nothing (1); null: it may
+  const std::int32_t* given_up =
+      nullptr;  ///< where kernels of a wiring's commit find whether they must change nothing (1); null: never
 
   /// The kernels.
   typename E::Backend& backend() { return tape.backend(); }

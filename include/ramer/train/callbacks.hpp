@@ -48,7 +48,8 @@ struct Callbacks {
   std::function<void(const StepEvent&)> on_step;    ///< after each step; on a device a step later
   std::function<void(const EpochEvent&)> on_epoch;  ///< after each epoch
   std::function<void(const TrainResult&)> on_end;   ///< when the run ends without an error
-  /// Asked before every step and every validation. Once it says yes, the run is saved and ends as `Interrupted`.
+  /// Asked before every step and every validation. Once it says yes, steps under way are reported, the run is saved and ends as
+  /// `Interrupted`.
   std::function<bool()> stop_requested;
 };
 

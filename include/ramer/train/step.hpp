@@ -1,8 +1,8 @@
 // One training step: the phases of the recipe's procedure, the optimizer, the state.
 //
 // Nothing in a step waits for the backend. What its losses and its gradient's norm came to lies where it computes; a value that is not
-// finite sets a flag there, and with the flag set nothing that training changes is changed, in that step and in those behind it. The
-// host reads reports when they have arrived: at once from the host's memory, one step later from a device's.
+// finite sets a flag there, and with the flag set nothing that training changes is changed, in that phase of the step and in all that
+// follows. The host reads reports when they have arrived: at once from the host's memory, one step later from a device's.
 #pragma once
 
 #include <array>
@@ -32,6 +32,7 @@ struct StepReport {
 };
 
 namespace detail {
+static_assert(loss::kMostTerms <= 32);
 /// Scalars from where their terms left them to one place. One that is not finite gives the step up, if it has an adjoint.
 template <class T>
 struct CollectTerms {
@@ -72,8 +73,8 @@ class Stepper {
   /// The model must outlive it. Draws depend on `seed`.
   Stepper(ModelType& model, const OptimizerConfig& optimizer, std::uint64_t seed);
 
-  /// Begins a step on a batch with labels, which may be changed as soon as this returns. Draws depend on (seed, step). Once two steps
-  /// of its size have been, it allocates nothing.
+  /// Begins a step on a batch with labels, which may be changed as soon as this returns. Draws depend on (seed, step). After the first
+  /// step of its size (on a device: the second) it allocates nothing.
   /// @return the report of the earliest step that has not been reported: in the host's memory of this one; else of the one before, if
   ///   there is one
   /// @throws NumericError naming term, step and samples when a loss or the gradient of the step that would be reported is not finite.
@@ -83,6 +84,11 @@ class Stepper {
   std::optional<StepReport> finish() {
     if (under_way_ == 0) return std::nullopt;
     return land();
+  }
+  /// Forgets the reports of steps under way, whatever they would say: what those steps changed stays changed.
+  void abandon() {
+    under_way_ = 0;
+    model_.backend().map(1, detail::ClearFlag{given_up_.data()});
   }
   /// Steps that have not been reported.
   Index under_way() const { return static_cast<Index>(under_way_); }
@@ -134,6 +140,11 @@ class Stepper {
     }
   };
 
+  /// Where the host may look, what would change nothing need not be done.
+  bool given_up_here() const {
+    if constexpr (E::Memory::host) return given_up_(0) != 0;
+    return false;
+  }
   void collect(nn::Context<E>& ctx, const Outputs<E>& out, double* to, Phase& phase) {
     detail::CollectTerms<typename E::Real> collect{};
     phase.count = 0;
@@ -150,12 +161,11 @@ class Stepper {
 
   /// The report of the earliest step under way, once it is there.
   StepReport land();
-  /// Nothing has been changed since the phase began; the host counts so too.
+  /// Nothing has been changed since the phase began; the host counts so too. The flag falls behind the steps under way.
   template <class... Text>
   [[noreturn]] void give_up(const Phase& phase, const Text&... text) {
     optimizer_.steps() = phase.steps_before;
-    for (; under_way_ > 0; --under_way_, first_ = (first_ + 1) % kMostFlights) flights_[first_].results.wait();
-    model_.backend().map(1, detail::ClearFlag{given_up_.data()});
+    abandon();
     fail<NumericError>(text...);
   }
 
@@ -202,17 +212,21 @@ std::optional<StepReport> Stepper<ModelType>::submit(const Batch& batch, std::ui
       if constexpr (!E::Memory::host) ctx.step_at = ctx.device(flight.step_number);
       const Outputs<E> out = model_.module().forward(ctx, batch, workspace_.plan, model_.state(), phase);
       double* const results = results_.data() + phase * kResults;
-      collect(ctx, out, results, flight.phases[static_cast<std::size_t>(phase)]);
+      Phase& known = flight.phases[static_cast<std::size_t>(phase)];
+      collect(ctx, out, results, known);
+      known.steps_before = optimizer_.steps();
+      if (given_up_here()) break;
       out.terms.reverse(tape);
-      flight.phases[static_cast<std::size_t>(phase)].steps_before = optimizer_.steps();
       optimizer_.step(
           gradients_, total_steps, backend, [&](const auto& p) { return ModelType::Module::in_phase(p.name, phase); },
           [&](const auto& table) { return ctx.device(table); }, given_up_.data());
       backend.copy(optimizer_.norm(), 1, results + loss::kMostTerms);
+      if (given_up_here()) break;
       if (out.defined) model_.module().commit(ctx, workspace_.plan, out, model_.state());
     }
     flight.results.start(backend, results_.data(), results_.size());
   }
+  workspace_.memory.ahead = false;  // whoever predicts in it waits for the kernels
   if (++under_way_ < kMostFlights) return std::nullopt;
   return land();
 }
@@ -220,9 +234,9 @@ std::optional<StepReport> Stepper<ModelType>::submit(const Batch& batch, std::ui
 template <class ModelType>
 StepReport Stepper<ModelType>::land() {
   Flight& flight = flights_[first_];
+  const std::span<const double> results = flight.results.wait();
   first_ = (first_ + 1) % kMostFlights;
   --under_way_;
-  const std::span<const double> results = flight.results.wait();
   StepReport report;
   for (std::size_t p = 0; p < flight.phases.size(); ++p) {
     const Phase& phase = flight.phases[p];

@@ -336,6 +336,7 @@ Trainer<ModelType>::Trainer(ModelType& model, data::Dataset dataset, data::Split
 
 template <class ModelType>
 TrainResult Trainer<ModelType>::run(const std::filesystem::path& folder) {
+  stepper_.abandon();  // of a run that ended with an exception
   const detail::DataRecord data = progress_.data;
   progress_ = {};
   progress_.data = data;
@@ -353,6 +354,7 @@ TrainResult Trainer<ModelType>::run(const std::filesystem::path& folder) {
 
 template <class ModelType>
 TrainResult Trainer<ModelType>::resume(const std::filesystem::path& folder) {
+  stepper_.abandon();
   folder_ = detail::RunFolder(folder);
   load_state();
   folder_.create();

@@ -152,7 +152,7 @@ class Driver {
     static_assert(K::kThreads <= 1024 && sizeof(K) <= 4000);
     require<DeviceError>(blocks <= 0x7FFFFFFF, "a kernel of ", blocks,
                          " blocks: a GPU takes at most 2147483647; use a smaller batch");
-    if constexpr (blocks_at_once < K >> 0) {
+    if constexpr (blocks_at_once<K> != 0) {
       run_blocks_at_once<K><<<static_cast<unsigned>(blocks), K::kThreads, shared_bytes, stream>>>(kernel);
     } else {
       run_kernel<K><<<static_cast<unsigned>(blocks), K::kThreads, shared_bytes, stream>>>(kernel);

@@ -112,7 +112,7 @@ struct GraphCounts {
 
 /// Makes lists of calls. A form that is met for the first time is called plainly: what a kernel or a library prepares in its first call
 /// happens outside of recordings. A list that equals one for which there is a graph is that graph. Any other is recorded and becomes a graph
-/// of its own, or, when there are kMostOfForm of its form, the new arguments of the one that was used longest ago. Where the driver cannot
+/// of its own, or, when there are kMostOfForm of its form, or kMost in all, the new arguments of the one of its form that was used longest ago. Where the driver cannot
 /// record, everything is called plainly for good.
 template <class Driver>
 class Graphs {
@@ -128,6 +128,7 @@ class Graphs {
   }
 
   void make(const CallList<Stream>& calls, Stream stream) {
+    bool impossible = false;
     if (possible_) {
       const std::uint64_t content = calls.content();
       if (const auto there = find(calls, content); there != kept_.end()) {
@@ -141,11 +142,12 @@ class Graphs {
           driver_.destroy(graph);
           if (made != kept_.end()) return launch(made, stream);
         }
-        possible_ = false;  // nothing has run yet
+        impossible = true;  // nothing has run yet
       }
     }
     ++counts_.plain;
     calls(stream);
+    if (impossible) possible_ = false;  // what fails plainly too says nothing about recordings
   }
   const GraphCounts& counts() const { return counts_; }
 
@@ -193,7 +195,8 @@ class Graphs {
     std::size_t count = 0;
     for (Place k = kept_.begin(); k != kept_.end(); ++k)
       if (k->form == form && k->nodes == nodes) oldest = k, ++count;
-    if (count >= kMostOfForm && driver_.update(oldest->executable, graph)) {
+    const bool full = count >= kMostOfForm || (count > 0 && kept_.size() >= kMost);
+    if (full && driver_.update(oldest->executable, graph)) {
       ++counts_.updated;
       forget(oldest);
       oldest->calls = calls;
@@ -202,7 +205,7 @@ class Graphs {
       const Executable made = driver_.instantiate(graph);
       if (!made) return kept_.end();
       ++counts_.instantiated;
-      if (count >= kMostOfForm) erase(oldest);
+      if (full) erase(oldest);
       if (kept_.size() >= kMost) erase(std::prev(kept_.end()));
       kept_.push_front({made, calls, form, content, nodes});
       oldest = kept_.begin();

@@ -81,17 +81,25 @@ class StreamLauncher {
   class Reading {
    public:
     Reading() = default;
-    Reading(std::shared_ptr<State> state, std::size_t bytes)
-        : state_(std::move(state)), event_(state_->driver.event()), pinned_(state_->driver.pin(bytes)) {}
+    Reading(std::shared_ptr<State> state, std::size_t bytes) : Reading() {
+      state_ = std::move(state);
+      pinned_ = state_->driver.pin(bytes);
+      event_ = state_->driver.event();
+    }
     Reading(Reading&& other) noexcept { swap(other); }
     Reading& operator=(Reading&& other) noexcept {
       swap(other);
       return *this;
     }
     ~Reading() {
-      if (!state_) return;
-      state_->wait_quietly();  // the device may still write there
-      state_->driver.destroy(event_);
+      if (!pinned_) return;
+      if (event_) {
+        try {
+          state_->driver.wait(event_);  // the device may still write there
+        } catch (...) {
+        }
+        state_->driver.destroy(event_);
+      }
       state_->driver.unpin(pinned_);
     }
     explicit operator bool() const { return pinned_ != nullptr; }
@@ -184,7 +192,9 @@ class StreamLauncher {
 
     template <class... Arguments>
     explicit State(const Arguments&... arguments) : driver(arguments...) {}
-    ~State() { wait_quietly(); }  // memory goes only now
+    ~State() {
+      quietly([&] { driver.wait(); });  // memory goes only now
+    }
 
     template <class F>
     void call(const F& f) {
@@ -216,14 +226,19 @@ class StreamLauncher {
     }
     void hold(std::size_t most) {
       const std::unique_lock lock(order);
-      if (holds == 0) uploads.begin_step();
+      if (holds > 0) {  // another thread's
+        make_all();
+        uploads.end_step();
+      }
+      uploads.begin_step();
       ++holds;
       longest = most;
     }
     void let_go() noexcept {
       const std::unique_lock lock(order);
       make_all_quietly();
-      if (--holds == 0) quietly([&] { uploads.end_step(); });
+      --holds;
+      quietly([&] { uploads.end_step(); });
     }
     /// False: nothing is held back.
     bool send_ahead(const void* from, std::size_t bytes, void* to) {
@@ -236,9 +251,6 @@ class StreamLauncher {
       const std::shared_lock lock(order);
       driver.copy_down(from, bytes, pinned);
       driver.record(event, driver.stream());
-    }
-    void wait_quietly() noexcept {
-      quietly([&] { driver.wait(); });
     }
 
     // What Staging asks for.

@@ -39,6 +39,7 @@ class Uploads {
       side.done = driver_.event();
       side.ready = true;
     }
+    ranges_.clear();             // of a step that failed
     driver_.wait(side.arrived);  // two steps ago: the pinned memory is free
     driver_.wait_for(side.done, driver_.upload_stream());
     side.block = side.used = 0;
@@ -67,8 +68,11 @@ class Uploads {
     if (ranges_.empty()) return;
     Side& side = sides_[at_];
     const auto stream = driver_.upload_stream();
+    struct Forget {
+      std::vector<Range>& ranges;
+      ~Forget() { ranges.clear(); }
+    } const forget{ranges_};
     for (const Range& range : ranges_) driver_.copy_up(range.pinned, range.bytes, range.to, stream);
-    ranges_.clear();
     driver_.record(side.arrived, stream);
     driver_.wait_for(side.arrived, driver_.stream());
   }
