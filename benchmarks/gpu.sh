@@ -53,6 +53,10 @@ for recipe in carat ramer-released; do
       name=bench.$recipe.$batch.$math
       step "$name" "$bin/ramer_bench_cuda" "recipe=$recipe" "batch=$batch" "math=$math" "json=$out/$name.json"
     done
+    for pad in 0 1; do  # shapes that differ from step to step: recorded, updated, or padded to buckets and replayed
+      name=bench.$recipe.$batch.tf32.ragged.pad$pad
+      step "$name" "$bin/ramer_bench_cuda" "recipe=$recipe" "batch=$batch" math=tf32 ragged=1 "pad=$pad" ahead=1 warmup=60 steps=64 "json=$out/$name.json"
+    done
     for math in tf32 bf16; do  # warmup: each side of the uploads gets its graphs
       for longest in 0 64 256 100000; do
         name=bench.$recipe.$batch.$math.graphs$longest.ahead

@@ -1,17 +1,21 @@
 // Times a training step or a prediction on a GPU, on random data at the sizes of CMU-MOSEI.
 // graphs=256: steps are launched as graphs of at most 256 kernels and copies; 0: one after the other.
 // ahead=1: the host goes on when the report of the step before is there, as in train::Trainer; 0: it waits for each step's end.
+// ragged=1: samples have 1 to 60 tokens, drawn anew for each of eight batches that take turns; the shapes of a step then differ but for what
+// padding to buckets makes equal (pad=1, as train::Trainer does). 0: 60 tokens each, and every step has the shape of the one before.
 // profile=1: every kernel by itself, for roofline.py. mode=peaks: what the GPU does at most in a product of 8192^3, and in a copy.
-//   ramer_bench_cuda [recipe=carat|ramer-released] [mode=train|eval|peaks] [math=fp32|tf32|bf16] [graphs=256] [ahead=0|1] [profile=0|1]
-//                    [batch=64] [steps=20] [warmup=5] [json=FILE]
+//   ramer_bench_cuda [recipe=carat|ramer-released] [mode=train|eval|peaks] [math=fp32|tf32|bf16] [graphs=256] [ahead=0|1] [ragged=0|1] [pad=0|1]
+//                    [profile=0|1] [batch=64] [steps=20] [warmup=5] [json=FILE]
 #include <cuda_runtime.h>
 
 #include <cstdio>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "measure.hpp"
 #include "ramer/backend/cuda.cuh"
+#include "ramer/core/padding.hpp"
 #include "ramer/model/recipes.hpp"
 #include "ramer/train/step.hpp"
 #include "step/profiled.hpp"
@@ -35,6 +39,7 @@ Json timed(const Options& o, const Cuda& gpu) {
   using M = Model<Recipe, Profiled<Cuda>>;
   Sizes sizes;
   sizes.batch = std::stoll(o.at("batch"));
+  sizes.ragged = o.at("ragged") == "1";
   typename M::Config config;
   config.encoder.hidden = sizes.hidden, config.encoder.heads = sizes.heads, config.encoder.inner = sizes.inner,
   config.encoder.layers = sizes.layers;
@@ -43,12 +48,16 @@ Json timed(const Options& o, const Cuda& gpu) {
   const Profiled<Cuda> backend(gpu, o.at("profile") == "1");
   M model(schema_of(sizes), config, backend, 1);
   train::Stepper<M> stepper(model, train::OptimizerConfig{}, 1);
-  const Batch batches[] = {random_batch(sizes, 0), random_batch(sizes, 1)};
+  std::vector<Batch> batches;
+  for (std::uint64_t k = 0; k < (sizes.ragged ? 8 : 2); ++k) {
+    batches.push_back(random_batch(sizes, k));
+    if (sizes.ragged && o.at("pad") == "1" && model.takes_padding()) pad_rows(batches.back());
+  }
   Workspace<M> workspace;
   std::vector<float> scores;
   std::uint64_t step = 0;
   const auto work = [&] {
-    const Batch& batch = batches[step % 2];
+    const Batch& batch = batches[step % batches.size()];
     if (o.at("mode") == "eval") {
       model.predict(batch, workspace, scores);  // ends by reading the scores
     } else if (o.at("ahead") == "1") {
@@ -94,14 +103,14 @@ Json peaks(const Options& o, const Cuda& gpu) {
 }
 
 int run(int argc, char** argv) {
-  Options o{{"recipe", "carat"}, {"mode", "train"}, {"math", "fp32"}, {"batch", "64"}, {"graphs", "256"},
-            {"ahead", "0"},      {"profile", "0"},  {"steps", "20"},  {"warmup", "5"}, {"json", ""}};
+  Options o{{"recipe", "carat"}, {"mode", "train"}, {"math", "fp32"}, {"batch", "64"}, {"graphs", "256"}, {"ahead", "0"},
+            {"ragged", "0"},     {"pad", "1"},      {"profile", "0"}, {"steps", "20"}, {"warmup", "5"},   {"json", ""}};
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
     const std::size_t at = argument.find('=');
     require<ConfigError>(at != std::string::npos && o.contains(argument.substr(0, at)), "unknown argument ", argument,
                          "; known are recipe=, mode=, ",
-                         "math=, graphs=, ahead=, profile=, batch=, steps=, warmup= and json=");
+                         "math=, graphs=, ahead=, ragged=, pad=, profile=, batch=, steps=, warmup= and json=");
     o[argument.substr(0, at)] = argument.substr(at + 1);
   }
   const std::map<std::string, Cuda::Math> maths{

@@ -17,6 +17,7 @@ struct Sizes {
   std::vector<Index> widths{300, 35, 74};  ///< of raw features, one per modality
   std::vector<Index> layers{6, 4, 4};      ///< encoder layers, one per modality
   double filled = 1;                       ///< real tokens per padded one
+  bool ragged = false;                     ///< lengths are drawn anew for each batch, 1 to `time`; `filled` is not looked at
   bool dropout = true;                     ///< at the recipe's rates
   Index recompute = 0;                     ///< encoder.recompute
   bool bf16 = false;                       ///< backend::CpuBf16 instead of Cpu
@@ -40,8 +41,12 @@ inline Schema schema_of(const Sizes& s) {
   return schema;
 }
 
-/// Tokens of sample b: `filled` of the padded ones on average, spread evenly over half to one and a half of that.
-inline Index length_of(const Sizes& s, Index b) {
+/// Tokens of sample b: `filled` of the padded ones on average, spread evenly over half to one and a half of that; or drawn.
+inline Index length_of(const Sizes& s, Index b, std::uint64_t seed) {
+  if (s.ragged) {
+    const RandomStream stream(seed, name_hash("bench.lengths"));
+    return 1 + static_cast<Index>(stream.below(static_cast<std::uint64_t>(b), static_cast<std::uint64_t>(s.time)));
+  }
   const double mean = s.filled * static_cast<double>(s.time);
   const double spread = s.batch > 1 ? static_cast<double>(b) / static_cast<double>(s.batch - 1) - 0.5 : 0.0;
   const double reach = std::min(mean, static_cast<double>(s.time) - mean);
@@ -58,7 +63,7 @@ inline Batch random_batch(const Sizes& s, std::uint64_t seed) {
     rows.name = modality_name(m);
     rows.width = s.widths[m];
     for (Index b = 0; b < s.batch; ++b) {
-      for (Index t = 0; t < length_of(s, b); ++t) {
+      for (Index t = 0; t < length_of(s, b, seed); ++t) {
         rows.available.push_back(1);
         rows.person.push_back(0);
         rows.segment.push_back(static_cast<std::int32_t>(t));
@@ -75,7 +80,7 @@ inline Batch random_batch(const Sizes& s, std::uint64_t seed) {
   const RandomStream labels(seed, name_hash("labels"));
   for (Index b = 0; b < s.batch; ++b) {
     batch.persons.push_back(1);
-    batch.segments.push_back(static_cast<std::int32_t>(length_of(s, b)));
+    batch.segments.push_back(static_cast<std::int32_t>(length_of(s, b, seed)));
     batch.id.push_back(b);
     batch.sample.push_back(static_cast<std::int32_t>(b));
     batch.person_offsets.push_back(static_cast<std::int32_t>(b + 1));
