@@ -55,10 +55,10 @@ struct Update {
 
   void run(double momentum, bool with_present = true) {
     backend::Reference backend;
-    backend.map_2d(
-        kLabels, kWidth,
-        contrast::detail::MoveAverage<double>{z.data(), y.data(), mask.data(), with_present ? present.data() : nullptr,
-                                              kBatch, kLabels, kWidth, momentum, mu.data(), mu.data() + kLabels * kWidth});
+    backend.map_2d(kLabels, kWidth,
+                   contrast::detail::MoveAverage<double>{z.data(), y.data(), mask.data(),
+                                                         with_present ? present.data() : nullptr, kBatch, kLabels, kWidth,
+                                                         momentum, nullptr, mu.data(), mu.data() + kLabels * kWidth});
   }
 };
 
