@@ -11,6 +11,7 @@
 
 #include "backend/pretended.hpp"
 #include "backend/problems.hpp"
+#include "backend/replayed.hpp"
 #include "train/trace.hpp"
 
 using namespace ramer;
@@ -91,23 +92,7 @@ TEST_CASE("Steps of one shape are replayed: nothing is recorded any more once ea
   test::BatchSpec spec;
   spec.size = 2, spec.segments = 3, spec.modalities = {"text", "audio"};
   spec.target = spec.ragged = false, spec.available = spec.annotated = 1;
-  const auto run = [&](const Pretended& b, std::uint64_t steps, bool ahead) {
-    return test::trace<recipe::Ramer, Pretended, Float>(spec, b, {steps, false, ahead});
-  };
-  // In the first step scratch memory grows, the second is plain, the next two make the graphs of their sides.
-  const auto plain = run(Pretended(0), 8, false);
-  backend::device::GraphCounts counts[2];
-  for (std::size_t k = 0; k < 2; ++k) {
-    const Pretended b(60);
-    const auto values = run(b, 4 + 4 * k, true);
-    if (k == 1) CHECK(values == plain);
-    counts[k] = b.graph_counts();
-  }
-  CHECK(counts[0].instantiated > 0);
-  CHECK(counts[1].plain == counts[0].plain);
-  CHECK(counts[1].instantiated == counts[0].instantiated);
-  CHECK(counts[1].updated == 0);
-  CHECK(counts[1].replayed == counts[0].replayed + 2 * counts[0].instantiated);
+  test::check_replayed<recipe::Ramer>(spec, false);
 }
 #endif
 
