@@ -110,9 +110,11 @@ class Stepper {
 
   /// What the host knows of a phase before its results are there.
   struct Phase {
+    /// One of its loss terms.
     struct Term {
       std::string_view name;
-      double weight = 0, adjoint = 0;
+      double weight = 0;   ///< in the total
+      double adjoint = 0;  ///< in what is differentiated
     };
     std::array<Term, loss::kMostTerms> terms{};
     std::size_t count = 0;
