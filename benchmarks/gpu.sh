@@ -31,7 +31,7 @@ step configure cmake --preset cuda -DCMAKE_CUDA_ARCHITECTURES=native -DRAMER_BUI
 step build cmake --build --preset cuda --parallel --target ramer_cuda_tests ramer_bench_cuda
 
 bin=build/cuda/bin
-for test in errors conformance training golden files; do step "test.$test" "$bin/ramer_test_cuda_$test"; done
+for test in errors conformance gradients training golden files; do step "test.$test" "$bin/ramer_test_cuda_$test"; done
 # The sanitizer slows a kernel down a hundredfold: some cases of the suite, and a step.
 some='small problems*,not-a-number*,a row of equal*'
 for tool in memcheck racecheck; do

@@ -21,6 +21,15 @@
 
 namespace ramer::autodiff {
 
+namespace detail {
+template <class T>
+struct PutArray {
+  backend::Target<T> target;
+  const T* values;
+  RAMER_HD void operator()(Index i) const { target.put(i, values[i]); }
+};
+}  // namespace detail
+
 /// How derivatives are compared.
 struct GradcheckOptions {
   double step = 1e-5;       ///< of the central difference
@@ -36,7 +45,7 @@ class Gradcheck {
   using TapeType = Tape<Backend, T>;
   using Options = GradcheckOptions;
 
-  /// On `backend`, whose memory must be the host's.
+  /// On `backend`; what the op reads besides its inputs must lie in its memory.
   explicit Gradcheck(Backend backend = Backend{}, Options options = {}) : backend_(std::move(backend)), options_(options) {}
 
   /// Adds an input with standard normal entries and returns its number.
@@ -66,9 +75,30 @@ class Gradcheck {
   }
 
  private:
+  /// Where the backend computes: the array itself, or its copy.
+  class There {
+   public:
+    T* put(Backend& backend, Tensor<T, 1>& x) {
+      if constexpr (Backend::Memory::host) {
+        return x.data();
+      } else {
+        copy_ = Tensor<T, 1, typename Backend::Memory>(x.shape());
+        backend.from_host(x.data(), x.size(), copy_.data());
+        return copy_.data();
+      }
+    }
+    void get([[maybe_unused]] Backend& backend, [[maybe_unused]] Tensor<T, 1>& x) const {
+      if constexpr (!Backend::Memory::host) backend.to_host(copy_.data(), x.size(), x.data());
+    }
+
+   private:
+    Tensor<T, 1, typename Backend::Memory> copy_;
+  };
+
   template <class F>
   std::string run_once(F& f, bool accumulate) {
     std::vector<Tensor<T, 1>> start, gradient;
+    std::vector<There> inputs(inputs_.size()), gradients(inputs_.size());
     std::vector<Slot<T>> slots(inputs_.size());
     std::vector<Var<T, 1>> leaves;
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
@@ -79,10 +109,11 @@ class Gradcheck {
         start[i](j) = accumulate ? stream.normal(0, static_cast<std::uint32_t>(j)) : 0.0;
         gradient[i](j) = accumulate ? start[i](j) : std::numeric_limits<T>::quiet_NaN();
       }
-      slots[i] = {gradient[i].data(), inputs_[i].size(), accumulate, true};
-      leaves.emplace_back(inputs_[i].data(), inputs_[i].shape(), &slots[i]);
+      slots[i] = {gradients[i].put(backend_, gradient[i]), inputs_[i].size(), accumulate, true};
+      leaves.emplace_back(inputs[i].put(backend_, inputs_[i]), inputs_[i].shape(), &slots[i]);
     }
     Tensor<T, 1> cotangent;
+    There cotangent_there;
     {
       TapeType tape(backend_, workspace_, true);
       auto y = f(tape, leaves);
@@ -91,9 +122,10 @@ class Gradcheck {
       for (Index j = 0; j < y.size(); ++j) cotangent(j) = stream.normal(0, static_cast<std::uint32_t>(j));
       if (!y.tracked()) return "the output does not depend on any input";
       const auto target = tape.target(y);
-      for (Index j = 0; j < y.size(); ++j) target.put(j, cotangent(j));
+      backend_.map(y.size(), detail::PutArray<T>{target, cotangent_there.put(backend_, cotangent)});
       tape.sweep();
     }
+    for (std::size_t i = 0; i < inputs_.size(); ++i) gradients[i].get(backend_, gradient[i]);
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
       for (Index j = 0; j < inputs_[i].size(); ++j) {
         const T analytic = slots[i].written ? gradient[i](j) - start[i](j) : T(0);
@@ -116,12 +148,16 @@ class Gradcheck {
     T side[2];
     for (int s = 0; s < 2; ++s) {
       x = kept + (s ? options_.step : -options_.step);
+      std::vector<There> inputs(inputs_.size());
       std::vector<Var<T, 1>> leaves;
-      for (auto& input : inputs_) leaves.emplace_back(input.data(), input.shape());
+      for (std::size_t k = 0; k < inputs_.size(); ++k)
+        leaves.emplace_back(inputs[k].put(backend_, inputs_[k]), inputs_[k].shape());
       TapeType tape(backend_, workspace_, false);
-      auto y = f(tape, leaves);
+      const auto y = f(tape, leaves);
+      std::vector<T> values(static_cast<std::size_t>(y.size()));
+      backend_.to_host(y.data(), y.size(), values.data());
       side[s] = 0;
-      for (Index k = 0; k < y.size(); ++k) side[s] += y.data()[k] * cotangent(k);
+      for (Index k = 0; k < y.size(); ++k) side[s] += values[static_cast<std::size_t>(k)] * cotangent(k);
     }
     x = kept;
     return (side[1] - side[0]) / (2 * options_.step);
