@@ -94,13 +94,6 @@ class Block {
   }
 };
 
-template <class K>
-__global__ void __launch_bounds__(K::kThreads) run_kernel(const __grid_constant__ K kernel) {
-  extern __shared__ __align__(16) unsigned char ramer_shared[];
-  Block block;
-  kernel(block, static_cast<Index>(blockIdx.x), reinterpret_cast<std::byte*>(ramer_shared));
-}
-
 /// Blocks of a kernel that a multiprocessor is to run at a time, for which a thread has to do with fewer registers; 0: as it comes.
 template <class K>
 inline constexpr int blocks_at_once = 0;
@@ -109,7 +102,7 @@ requires requires { K::kBlocksAtOnce; }
 inline constexpr int blocks_at_once<K> = K::kBlocksAtOnce;
 
 template <class K>
-__global__ void __launch_bounds__(K::kThreads, K::kBlocksAtOnce) run_blocks_at_once(const __grid_constant__ K kernel) {
+__global__ void __launch_bounds__(K::kThreads, blocks_at_once<K>) run_kernel(const __grid_constant__ K kernel) {
   extern __shared__ __align__(16) unsigned char ramer_shared[];
   Block block;
   kernel(block, static_cast<Index>(blockIdx.x), reinterpret_cast<std::byte*>(ramer_shared));
@@ -152,11 +145,7 @@ class Driver {
     static_assert(K::kThreads <= 1024 && sizeof(K) <= 4000);
     require<DeviceError>(blocks <= 0x7FFFFFFF, "a kernel of ", blocks,
                          " blocks: a GPU takes at most 2147483647; use a smaller batch");
-    if constexpr (blocks_at_once<K> != 0) {
-      run_blocks_at_once<K><<<static_cast<unsigned>(blocks), K::kThreads, shared_bytes, stream>>>(kernel);
-    } else {
-      run_kernel<K><<<static_cast<unsigned>(blocks), K::kThreads, shared_bytes, stream>>>(kernel);
-    }
+    run_kernel<K><<<static_cast<unsigned>(blocks), K::kThreads, shared_bytes, stream>>>(kernel);
     check(cudaGetLastError(), "launching a kernel");
   }
   static void copy(const void* from, std::size_t bytes, void* to, Stream stream) {

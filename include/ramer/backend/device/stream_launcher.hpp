@@ -102,7 +102,6 @@ class StreamLauncher {
       }
       state_->driver.unpin(pinned_);
     }
-    explicit operator bool() const { return pinned_ != nullptr; }
     void start(const void* from, std::size_t bytes) { state_->read(from, bytes, pinned_, event_); }
     const void* wait() {
       state_->driver.wait(event_);
